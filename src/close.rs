@@ -123,7 +123,10 @@ impl CloseFrame {
     /// Returns the part of the reason that fits in a close frame.
     #[must_use]
     pub fn fitting_reason(&self) -> &str {
-        let end = self.reason.floor_char_boundary(Self::MAX_REASON);
+        let mut end = self.reason.len().min(Self::MAX_REASON);
+        while !self.reason.is_char_boundary(end) {
+            end -= 1;
+        }
         self.reason.get(..end).unwrap_or_default()
     }
 }

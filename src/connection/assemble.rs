@@ -1,0 +1,222 @@
+//! Fragments become messages: limits, UTF-8, inflation.
+//!
+//! The receiver hands over unmasked payload piece by piece; what has been assembled so far lies in
+//! one contiguous buffer, so that fragments cost nothing but their octets.
+
+use super::inflate::Inflation;
+use super::{ProtocolError, Rules};
+use crate::frame::{Header, Opcode, Rsv};
+use crate::message::{Message, Payload, Text};
+use crate::utf8::{self, Utf8Validator};
+use bytes::BytesMut;
+
+/// Whether a message is text or binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Text, UTF-8.
+    Text,
+    /// Arbitrary octets.
+    Binary,
+}
+
+/// The message that is being received.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    /// `None` between messages.
+    kind: Option<MessageKind>,
+    compressed: bool,
+    utf8: Utf8Validator,
+    fragments: u64,
+    /// The octets of the message so far, uncompressed, whether still in `body` or handed over.
+    length: u64,
+    body: BytesMut,
+    inflation: Option<Box<Inflation>>,
+}
+
+/// Where a frame stands in its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    First,
+    Later,
+}
+
+impl Assembler {
+    pub(super) fn new(inflation: Option<Box<Inflation>>) -> Self {
+        Self { inflation, ..Self::default() }
+    }
+
+    /// Checks the header of a data frame against the message so far and the limits.
+    #[inline]
+    pub(super) fn begin_frame(&mut self, header: &Header, rules: &Rules) -> Result<Place, ProtocolError> {
+        let place = match (header.opcode, self.kind) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, Some(_)) => Place::Later,
+            (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (opcode, None) => {
+                self.begin_message(opcode, header.rsv);
+                Place::First
+            }
+        };
+        self.fragments += 1;
+        if header.length > rules.max_frame {
+            let (size, limit) = (header.length, rules.max_frame);
+            return Err(ProtocolError::FrameTooLarge { size, limit });
+        }
+        if self.fragments > rules.max_fragments {
+            return Err(ProtocolError::TooManyFragments { limit: rules.max_fragments });
+        }
+        if !self.compressed && header.length > rules.max_message.saturating_sub(self.length) {
+            return Err(ProtocolError::MessageTooLarge { limit: rules.max_message });
+        }
+        Ok(place)
+    }
+
+    fn begin_message(&mut self, opcode: Opcode, rsv: Rsv) {
+        self.kind = Some(match opcode {
+            Opcode::Text => MessageKind::Text,
+            _ => MessageKind::Binary,
+        });
+        self.compressed = rsv == Rsv::RSV1;
+        self.fragments = 0;
+        self.length = 0;
+    }
+
+    pub(super) fn kind(&self) -> MessageKind {
+        self.kind.unwrap_or(MessageKind::Binary)
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    pub(super) fn can_inflate(&self) -> bool {
+        self.inflation.is_some()
+    }
+
+    /// Takes a message that came uncompressed in one frame and lies in one piece.
+    #[inline]
+    pub(super) fn whole<'a>(&mut self, payload: &'a [u8], rules: &Rules) -> Result<Message<'a>, ProtocolError> {
+        let kind = self.kind.take();
+        match kind {
+            Some(MessageKind::Text) if !rules.validate_utf8 => {
+                Ok(Message::UncheckedText(payload.into()))
+            }
+            Some(MessageKind::Text) if utf8::is_valid(payload) => {
+                Ok(Message::Text(Text::from_validated(payload.into())))
+            }
+            Some(MessageKind::Text) => Err(ProtocolError::InvalidUtf8),
+            _ => Ok(Message::Binary(payload.into())),
+        }
+    }
+
+    /// Checks a piece of an uncompressed message that is handed on as it is.
+    pub(super) fn pass(&mut self, piece: &[u8], rules: &Rules) -> Result<(), ProtocolError> {
+        self.length += piece.len() as u64;
+        self.check_utf8(piece, rules)
+    }
+
+    /// Takes a piece of payload into the body; `missing` octets of the frame are to follow it.
+    pub(super) fn absorb(&mut self, piece: &[u8], missing: u64, rules: &Rules) -> Result<(), ProtocolError> {
+        if self.compressed {
+            return self.inflate(piece, rules);
+        }
+        self.reserve(piece.len() as u64 + missing);
+        self.body.extend_from_slice(piece);
+        self.pass(piece, rules)
+    }
+
+    fn inflate(&mut self, piece: &[u8], rules: &Rules) -> Result<(), ProtocolError> {
+        let Some(inflation) = &mut self.inflation else { return Err(ProtocolError::CorruptDeflate) };
+        let start = self.body.len();
+        inflation.inflate(piece, &mut self.body, rules.max_message)?;
+        self.check_inflated(start, rules)
+    }
+
+    fn check_inflated(&mut self, start: usize, rules: &Rules) -> Result<(), ProtocolError> {
+        let body = std::mem::take(&mut self.body);
+        let piece = body.get(start..).unwrap_or_default();
+        let checked = self.pass(piece, rules);
+        self.body = body;
+        checked
+    }
+
+    #[inline]
+    fn check_utf8(&mut self, piece: &[u8], rules: &Rules) -> Result<(), ProtocolError> {
+        if self.kind == Some(MessageKind::Text) && rules.validate_utf8 {
+            // §8.1, and the strict reading of it: fail at the first octet that cannot be UTF-8,
+            // even if the frame or the message is still incomplete.
+            self.utf8.validate(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for a payload of which `expected` octets are known to come, without trusting
+    /// that they do: never more than doubles what is there.
+    fn reserve(&mut self, expected: u64) {
+        let trusted = self.body.len().max(TRUSTED);
+        self.body.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
+    }
+
+    /// Gives the room at the end of the body to read the next octets straight into.
+    pub(super) fn room(&mut self, missing: u64) -> &mut BytesMut {
+        if self.body.len() == self.body.capacity() {
+            self.reserve(missing);
+        }
+        &mut self.body
+    }
+
+    /// Returns the `length` last octets of the body, to be unmasked and then checked with
+    /// [`check_tail`](Self::check_tail).
+    pub(super) fn tail(&mut self, length: usize) -> &mut [u8] {
+        let start = self.body.len().saturating_sub(length);
+        self.body.get_mut(start..).unwrap_or_default()
+    }
+
+    /// Checks the `length` last octets of the body.
+    pub(super) fn check_tail(&mut self, length: usize, rules: &Rules) -> Result<(), ProtocolError> {
+        let start = self.body.len().saturating_sub(length);
+        self.check_inflated(start, rules)
+    }
+
+    /// Ends the message: compressed data and text must be whole.
+    pub(super) fn finish(&mut self, rules: &Rules) -> Result<(), ProtocolError> {
+        if self.compressed
+            && let Some(inflation) = &mut self.inflation
+        {
+            inflation.finish()?;
+        }
+        if self.kind == Some(MessageKind::Text) && rules.validate_utf8 {
+            self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the body; the memory goes with it.
+    pub(super) fn take_body(&mut self) -> Payload<'static> {
+        Payload::from(std::mem::take(&mut self.body).freeze())
+    }
+
+    pub(super) fn has_body(&self) -> bool {
+        !self.body.is_empty()
+    }
+
+    /// Forgets the message, which was handed on in pieces.
+    pub(super) fn end_message(&mut self) {
+        self.kind = None;
+    }
+
+    /// Takes the message that was assembled.
+    pub(super) fn take_message(&mut self, rules: &Rules) -> Message<'static> {
+        let payload = self.take_body();
+        match self.kind.take() {
+            Some(MessageKind::Text) if rules.validate_utf8 => {
+                Message::Text(Text::from_validated(payload))
+            }
+            Some(MessageKind::Text) => Message::UncheckedText(payload),
+            _ => Message::Binary(payload),
+        }
+    }
+}
+
+/// How many octets are reserved on the word of a header, before any of them has arrived.
+const TRUSTED: usize = 64 << 10;

@@ -1,0 +1,184 @@
+//! Deadlines: automatic pings and the closing handshake.
+//!
+//! Time is an argument, so nothing here sleeps: [`Timers::poll_timeout`] says when to call
+//! [`Timers::handle_timeout`], and that says what is due.
+
+use super::rules::AutoPing;
+use super::{Role, Rules, State};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimeoutKind {
+    /// The opening handshake; see `open_handshake_timeout`.
+    OpeningHandshake,
+    /// The closing handshake, or the end of TCP after it; see `close_handshake_timeout`.
+    ClosingHandshake,
+    /// The server did not drop TCP; see `server_connection_drop_timeout`.
+    ServerConnectionDrop,
+    /// An automatic ping was not answered; see `auto_ping_timeout`.
+    AutoPing,
+}
+
+impl fmt::Display for TimeoutKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpeningHandshake => "opening handshake timeout",
+            Self::ClosingHandshake => "closing handshake timeout",
+            Self::ServerConnectionDrop => "server did not drop the connection in time",
+            Self::AutoPing => "peer did not answer a ping in time",
+        })
+    }
+}
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Send this payload as a ping.
+    Ping(Vec<u8>),
+    /// Drop the connection.
+    Timeout(TimeoutKind),
+}
+
+/// The deadlines of one connection.
+#[derive(Debug, Default)]
+pub struct Timers {
+    closing: Option<(Instant, TimeoutKind)>,
+    ping: Option<Box<PingTimer>>,
+}
+
+#[derive(Debug)]
+struct PingTimer {
+    rules: AutoPing,
+    sequence: u32,
+    /// When the next ping goes out.
+    next: Instant,
+    /// When the peer is given up.
+    expires: Option<Instant>,
+    /// The payload of the last ping, and when it went out.
+    unanswered: Option<(Vec<u8>, Instant)>,
+    /// Since when our own reading is what waits.
+    paused: Option<Instant>,
+}
+
+impl Timers {
+    /// Makes the timers of a connection that opens now.
+    #[must_use]
+    pub fn new(rules: &Rules, now: Instant) -> Self {
+        let ping = rules.auto_ping.map(|ping| {
+            Box::new(PingTimer {
+                rules: ping,
+                sequence: 0,
+                next: now + ping.interval,
+                expires: None,
+                unanswered: None,
+                paused: None,
+            })
+        });
+        Self { closing: None, ping }
+    }
+
+    /// Tells whether [`received`](Self::received) has any use for being called.
+    #[must_use]
+    pub fn watches_traffic(&self) -> bool {
+        self.ping.as_ref().is_some_and(|ping| ping.rules.restart_on_any_traffic)
+    }
+
+    /// Takes note that octets arrived.
+    pub fn received(&mut self, now: Instant) {
+        if let Some(ping) = &mut self.ping
+            && ping.rules.restart_on_any_traffic
+        {
+            ping.next = now + ping.rules.interval;
+            ping.expires = None;
+        }
+    }
+
+    /// Takes note of a pong; returns the round-trip time if it answers the last automatic ping.
+    pub fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
+        let ping = self.ping.as_mut()?;
+        let (_, sent) = ping.unanswered.take_if(|(expected, _)| expected == payload)?;
+        ping.next = now + ping.rules.interval;
+        ping.expires = None;
+        Some(now - sent)
+    }
+
+    /// Stops the clocks of automatic pings: our own reading waits, so the peer cannot be judged.
+    pub fn pause(&mut self, now: Instant) {
+        if let Some(ping) = &mut self.ping {
+            ping.paused.get_or_insert(now);
+        }
+    }
+
+    /// Lets the clocks go on.
+    pub fn resume(&mut self, now: Instant) {
+        if let Some(ping) = &mut self.ping
+            && let Some(since) = ping.paused.take()
+        {
+            let pause = now - since;
+            ping.next += pause;
+            ping.expires = ping.expires.map(|expires| expires + pause);
+        }
+    }
+
+    /// Takes note that a close frame went out or came in: pings end, the closing deadline begins.
+    pub fn closing(&mut self, rules: &Rules, state: State, now: Instant) {
+        self.ping = None;
+        let begin = |timeout: Option<Duration>| timeout.map(|timeout| now + timeout);
+        if state == State::Complete
+            && rules.role == Role::Client
+            && let Some(deadline) = begin(rules.drop_timeout)
+        {
+            self.closing = Some((deadline, TimeoutKind::ServerConnectionDrop));
+        } else if self.closing.is_none() {
+            self.closing =
+                begin(rules.close_timeout).map(|at| (at, TimeoutKind::ClosingHandshake));
+        }
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called, if ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let closing = self.closing.map(|(deadline, _)| deadline);
+        let ping = self.ping.as_ref().and_then(|ping| match (ping.paused, ping.expires) {
+            (Some(_), _) => None,
+            (None, Some(expires)) => Some(expires),
+            (None, None) => Some(ping.next),
+        });
+        closing.into_iter().chain(ping).min()
+    }
+
+    /// Returns what is due; `random` fills the payload of a ping.
+    pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> [u8; 4]) -> Option<Due> {
+        if let Some((deadline, kind)) = self.closing
+            && deadline <= now
+        {
+            return Some(Due::Timeout(kind));
+        }
+        let ping = self.ping.as_mut().filter(|ping| ping.paused.is_none())?;
+        if ping.expires.is_some_and(|expires| expires <= now) {
+            return Some(Due::Timeout(TimeoutKind::AutoPing));
+        }
+        if ping.expires.is_some() || ping.next > now {
+            return None;
+        }
+        Some(Due::Ping(ping.begin(now, random)))
+    }
+}
+
+impl PingTimer {
+    fn begin(&mut self, now: Instant, random: &mut dyn FnMut() -> [u8; 4]) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut payload = self.sequence.to_be_bytes().to_vec();
+        while payload.len() < self.rules.size {
+            payload.extend_from_slice(&random());
+        }
+        payload.truncate(self.rules.size);
+        self.unanswered = Some((payload.clone(), now));
+        self.expires = self.rules.timeout.map(|timeout| now + timeout);
+        self.next = now + self.rules.interval;
+        payload
+    }
+}

@@ -1,0 +1,278 @@
+//! The protocol as a state machine, without sockets, tasks, clocks or randomness.
+//!
+//! Covers what follows the opening handshake: RFC 6455 §5 to §8 and RFC 7692 §6 and §7.2. The
+//! receiving half decodes from a slice that the caller owns, the sending half encodes into a buffer
+//! that the caller owns. [`Connection`] puts both together for those who drive one by hand; the
+//! driver of this crate uses the halves.
+//!
+//! # How to drive
+//!
+//! 1. Make a [`Connection`] once the opening handshake is done.
+//! 2. Give it what arrives: [`receive`](Connection::receive), or
+//!    [`receive_eof`](Connection::receive_eof) when the peer has closed its side of the stream.
+//! 3. Take the events out with [`poll_event`](Connection::poll_event); give commands
+//!    ([`send`](Connection::send), [`ping`](Connection::ping), [`close`](Connection::close)) as you
+//!    like. Pings are answered, and close frames too, without your doing.
+//! 4. Write all of [`poll_output`](Connection::poll_output) to the stream. When
+//!    [`shuts_down`](Connection::shuts_down) says so, shut the stream down for writing.
+//! 5. Wait for octets, or until [`poll_timeout`](Connection::poll_timeout), and then call
+//!    [`handle_timeout`](Connection::handle_timeout). Go back to 2.
+//! 6. [`Happening::Closed`] is the last event: drop the stream.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use motorway::connection::{Connection, Event, Happening, Rules};
+//! use motorway::{ClientOptions, Message, ServerOptions};
+//! use std::time::Instant;
+//!
+//! let now = Instant::now();
+//! let key = || [1, 2, 3, 4].into();
+//! let mut client = Connection::new(Rules::client(&ClientOptions::default()), None, Box::new(key), now);
+//! let mut server = Connection::new(Rules::server(&ServerOptions::default()), None, Box::new(key), now);
+//!
+//! client.send("hello")?;
+//! let mut wire = client.poll_output().expect("a frame");
+//! server.receive(&mut wire, now);
+//! let Some(Happening::Event(Event::Message(message))) = server.poll_event() else { panic!() };
+//! assert_eq!(message, Message::from("hello"));
+//! # Ok::<(), motorway::connection::SendError>(())
+//! ```
+
+mod assemble;
+mod closing;
+mod error;
+mod inflate;
+mod keepalive;
+mod output;
+mod partial;
+mod prepared;
+mod receive;
+mod rules;
+mod scan;
+mod send;
+mod state;
+
+pub use assemble::MessageKind;
+pub use closing::{CloseCause, CloseInfo, Endpoint};
+pub use error::{ProtocolError, SendError};
+pub use inflate::{DeflateSettings, Part};
+pub use keepalive::{Due, TimeoutKind, Timers};
+pub use output::Output;
+pub use prepared::PreparedMessage;
+pub use receive::{Event, Receive, Receiver};
+pub use rules::{AutoPing, IncomingMask, Role, Rules};
+pub use scan::{Ahead, Scanner};
+pub use send::{Compress, MaskingKeys, Sender, check_size, write_message};
+pub use state::State;
+
+use crate::close::CloseFrame;
+use crate::message::Message;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One end of an open connection, to be driven by hand. See [how to drive](self#how-to-drive).
+#[derive(Debug)]
+pub struct Connection {
+    receiver: Receiver,
+    sender: Sender,
+    timers: Timers,
+    output: Output,
+    happenings: VecDeque<Happening>,
+    closed: bool,
+}
+
+/// What [`Connection::poll_event`] reports.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// Something arrived.
+    Event(Event<'static>),
+    /// An automatic ping was answered after this time.
+    AutoPong(Duration),
+    /// The connection has ended; nothing comes after this.
+    Closed(Box<CloseInfo>),
+}
+
+impl Connection {
+    /// Makes one end of a connection that opens at `now`.
+    #[must_use]
+    pub fn new(rules: Rules, deflate: Option<&DeflateSettings>, keys: MaskingKeys, now: Instant) -> Self {
+        let rules = Arc::new(rules);
+        Self {
+            timers: Timers::new(&rules, now),
+            receiver: Receiver::new(Arc::clone(&rules), deflate),
+            sender: Sender::new(rules, deflate, keys),
+            output: Output::default(),
+            happenings: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Chooses the pieces in which data are received; to be called before anything is.
+    #[must_use]
+    pub fn in_pieces(mut self, receive: Receive) -> Self {
+        self.receiver = self.receiver.in_pieces(receive);
+        self
+    }
+
+    /// Takes all of `input`, which arrived at `now`. A bad peer is an outcome, not an error of the
+    /// caller: it shows in the output and in the events.
+    pub fn receive(&mut self, input: &mut BytesMut, now: Instant) {
+        self.timers.received(now);
+        let mut rest: &mut [u8] = input;
+        loop {
+            match self.receiver.receive(rest) {
+                Ok((None, _)) => break,
+                Ok((Some(event), after)) => {
+                    rest = after;
+                    let event = event.into_owned();
+                    self.handle(event, now);
+                }
+                Err(error) => {
+                    self.fail(error, now);
+                    break;
+                }
+            }
+        }
+        input.clear();
+    }
+
+    fn handle(&mut self, event: Event<'static>, now: Instant) {
+        match &event {
+            Event::Ping(payload) => {
+                // Not sent once the connection is closing, and then not needed.
+                let _ = self.sender.pong(payload, &mut self.output);
+            }
+            Event::Pong(payload) => {
+                if let Some(time) = self.timers.pong(payload, now) {
+                    self.happenings.push_back(Happening::AutoPong(time));
+                }
+            }
+            Event::Close(frame) => {
+                self.sender.receive_close(frame.clone(), &mut self.output);
+                self.closing(now);
+            }
+            _ => {}
+        }
+        self.happenings.push_back(Happening::Event(event));
+    }
+
+    fn fail(&mut self, error: ProtocolError, now: Instant) {
+        let frame = CloseFrame::new(error.close_code(), error.to_string());
+        self.sender.fail(Some(frame), CloseCause::Protocol(error), &mut self.output);
+        self.closing(now);
+        if self.receiver.rules().fail_by_drop {
+            self.end(CloseCause::Protocol(error));
+        }
+    }
+
+    fn closing(&mut self, now: Instant) {
+        let rules = Arc::clone(self.receiver.rules());
+        self.timers.closing(&rules, self.sender.state(), now);
+    }
+
+    /// Takes note that the peer has closed its side of the stream.
+    pub fn receive_eof(&mut self, _now: Instant) {
+        self.end(match self.sender.state() {
+            State::Complete => CloseCause::Peer,
+            _ => CloseCause::Dropped,
+        });
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let sender = &mut self.sender;
+        match self.timers.handle_timeout(now, &mut || sender.random()) {
+            Some(Due::Ping(payload)) => {
+                // Fails only if the connection is closing, and then no ping is wanted.
+                let _ = self.sender.ping(&payload, &mut self.output);
+            }
+            Some(Due::Timeout(kind)) => self.end(CloseCause::Timeout(kind)),
+            None => {}
+        }
+    }
+
+    fn end(&mut self, cause: CloseCause) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.receiver.finish();
+            let mut info = self.sender.end(cause);
+            info.unsent_octets = self.output.len();
+            self.output.clear();
+            self.happenings.push_back(Happening::Closed(Box::new(info)));
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or the message is too large; nothing is sent then.
+    pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
+        self.sender.send(message.into(), &mut self.output)
+    }
+
+    /// Sends a ping.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or the payload has more than 125 octets.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sender.ping(payload, &mut self.output)
+    }
+
+    /// Sends a pong that nobody asked for.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or the payload has more than 125 octets.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sender.pong(payload, &mut self.output)
+    }
+
+    /// Begins the closing handshake at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the close code must not be sent.
+    pub fn close(&mut self, frame: CloseFrame, now: Instant) -> Result<(), SendError> {
+        self.sender.close(Some(frame), &mut self.output)?;
+        self.closing(now);
+        Ok(())
+    }
+
+    /// Takes the octets to be written to the stream.
+    pub fn poll_output(&mut self) -> Option<BytesMut> {
+        (!self.output.is_empty()).then(|| self.output.split())
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.poll_timeout().filter(|_| !self.closed)
+    }
+
+    /// Takes the next event.
+    pub fn poll_event(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    /// Returns how far the closing handshake has come.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.sender.state()
+    }
+
+    /// Tells whether the stream is to be shut down for writing once the output is written.
+    ///
+    /// RFC 6455 §7.1.1: the server closes TCP first, so that it is the server that waits in
+    /// `TIME_WAIT`; whoever fails the connection does too.
+    #[must_use]
+    pub fn shuts_down(&self) -> bool {
+        match self.sender.state() {
+            State::Failed => true,
+            State::Complete => self.receiver.rules().role == Role::Server,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Octets on their way to the peer.
+//!
+//! Small frames are laid next to each other, so that many leave in one write; large payloads that
+//! are owned are kept by reference and leave in a vectored write, without a copy.
+
+use crate::frame::{self, Header, MaskingKey};
+use crate::message::Payload;
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// A queue of frames in the form that they have on the wire. Implements [`Buf`].
+///
+/// ```
+/// use bytes::Buf;
+/// use motorway::connection::Output;
+///
+/// let mut output = Output::default();
+/// assert!(!output.has_remaining());
+/// ```
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Everything that was copied, in order.
+    inline: BytesMut,
+    /// Payloads kept by reference, each behind so many octets of `inline`.
+    references: VecDeque<Reference>,
+    length: usize,
+}
+
+#[derive(Debug)]
+struct Reference {
+    /// How many octets of `inline` go out before this payload, after the reference before it.
+    gap: usize,
+    payload: Bytes,
+}
+
+impl Output {
+    /// Returns how many octets wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Tells whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends octets.
+    #[inline]
+    pub fn extend_from_slice(&mut self, octets: &[u8]) {
+        self.inline.extend_from_slice(octets);
+        self.length += octets.len();
+    }
+
+    /// Appends a frame; `mask` is the key that its payload is masked with on the way.
+    #[inline]
+    pub(super) fn push_frame(&mut self, header: &Header, payload: Payload<'_>, mask: Option<MaskingKey>) {
+        let encoded = header.encode();
+        self.inline.reserve(encoded.len() + payload.len().min(BY_REFERENCE));
+        self.extend_from_slice(&encoded);
+        match mask {
+            Some(key) => self.push_masked(payload, key),
+            None => self.push(payload),
+        }
+    }
+
+    /// Appends a payload: by reference if it is owned and large, else as a copy.
+    #[inline]
+    pub(super) fn push(&mut self, payload: Payload<'_>) {
+        if payload.len() >= BY_REFERENCE && payload.is_owned() {
+            self.push_reference(payload.into_bytes());
+        } else {
+            self.extend_from_slice(&payload);
+        }
+    }
+
+    fn push_masked(&mut self, payload: Payload<'_>, key: MaskingKey) {
+        let payload = match payload.len() >= BY_REFERENCE && payload.is_owned() {
+            // Nobody else holds the octets, so they can be masked where they are.
+            true => match payload.into_bytes().try_into_mut() {
+                Ok(mut octets) => {
+                    frame::apply(key, 0, &mut octets);
+                    return self.push_reference(octets.freeze());
+                }
+                Err(shared) => Payload::from(shared),
+            },
+            false => payload,
+        };
+        let start = self.inline.len();
+        self.extend_from_slice(&payload);
+        frame::apply(key, 0, self.inline.get_mut(start..).unwrap_or_default());
+    }
+
+    fn push_reference(&mut self, payload: Bytes) {
+        let before: usize = self.references.iter().map(|reference| reference.gap).sum();
+        self.length += payload.len();
+        self.references.push_back(Reference { gap: self.inline.len() - before, payload });
+    }
+
+    /// Appends all of `other`.
+    pub fn append(&mut self, mut other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let before: usize = self.references.iter().map(|reference| reference.gap).sum();
+        let mut tail = self.inline.len() - before;
+        for mut reference in other.references.drain(..) {
+            reference.gap += std::mem::take(&mut tail);
+            self.references.push_back(reference);
+        }
+        self.inline.extend_from_slice(&other.inline);
+        self.length += other.length;
+    }
+
+    /// Takes everything out in one piece.
+    #[must_use]
+    pub fn split(&mut self) -> BytesMut {
+        let mut octets = BytesMut::with_capacity(self.length);
+        while self.has_remaining() {
+            let chunk = self.chunk();
+            octets.extend_from_slice(chunk);
+            let length = chunk.len();
+            self.advance(length);
+        }
+        octets
+    }
+
+    /// Forgets everything, and gives memory back beyond a working size of 64 KiB.
+    pub fn clear(&mut self) {
+        self.references.clear();
+        self.length = 0;
+        match self.inline.capacity() > KEPT {
+            true => self.inline = BytesMut::new(),
+            false => self.inline.clear(),
+        }
+    }
+}
+
+impl Buf for Output {
+    fn remaining(&self) -> usize {
+        self.length
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.references.front() {
+            Some(Reference { gap: 0, payload }) => payload,
+            Some(Reference { gap, .. }) => self.inline.get(..*gap).unwrap_or_default(),
+            None => &self.inline,
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut inline: &[u8] = &self.inline;
+        let mut filled = 0;
+        let mut put = |octets: &'a [u8]| {
+            let Some(slot) = slices.get_mut(filled) else { return };
+            if !octets.is_empty() {
+                *slot = IoSlice::new(octets);
+                filled += 1;
+            }
+        };
+        for Reference { gap, payload } in self.references.iter().take(MAX_SLICES) {
+            let (before, after) = inline.split_at_checked(*gap).unwrap_or_default();
+            inline = after;
+            put(before);
+            put(payload);
+        }
+        if self.references.len() <= MAX_SLICES {
+            put(inline);
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.length = self.length.saturating_sub(count);
+        while let Some(Reference { gap, payload }) = self.references.front_mut() {
+            let copied = count.min(*gap);
+            self.inline.advance(copied);
+            *gap -= copied;
+            count -= copied;
+            if *gap > 0 {
+                return;
+            }
+            let referred = count.min(payload.len());
+            payload.advance(referred);
+            count -= referred;
+            if !payload.is_empty() {
+                return;
+            }
+            self.references.pop_front();
+        }
+        self.inline.advance(count.min(self.inline.len()));
+    }
+}
+
+/// From how many octets on an owned payload is kept by reference. Below, a copy costs less than a
+/// further slice of a vectored write.
+const BY_REFERENCE: usize = 16 << 10;
+/// The most references looked at for one vectored write.
+const MAX_SLICES: usize = 32;
+/// The capacity that [`Output::clear`] keeps.
+const KEPT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Opcode, Rsv};
+
+    fn push(output: &mut Output, payload: impl Into<Payload<'static>>) -> Vec<u8> {
+        let payload = payload.into();
+        let length = payload.len() as u64;
+        let header =
+            Header { fin: true, rsv: Rsv::NONE, opcode: Opcode::Binary, mask: None, length };
+        let expected = [&header.encode()[..], &payload].concat();
+        output.push_frame(&header, payload, None);
+        expected
+    }
+
+    fn mixed() -> (Output, Vec<u8>) {
+        let mut output = Output::default();
+        let mut expected = Vec::new();
+        for size in [3, BY_REFERENCE, 0, 5, BY_REFERENCE + 7, BY_REFERENCE, 9] {
+            expected.extend(push(&mut output, vec![size as u8; size]));
+        }
+        (output, expected)
+    }
+
+    #[test]
+    fn octets_leave_in_order_however_they_are_taken() {
+        for step in [1, 2, 100, BY_REFERENCE - 1, BY_REFERENCE + 10, 1 << 20] {
+            let (mut output, expected) = mixed();
+            let mut seen = Vec::new();
+            while output.has_remaining() {
+                let mut slices = [IoSlice::new(&[]); 8];
+                let filled = output.chunks_vectored(&mut slices);
+                let octets = slices[..filled].concat();
+                let taken = step.min(octets.len());
+                seen.extend_from_slice(&octets[..taken]);
+                output.advance(taken);
+                assert_eq!(output.len(), expected.len() - seen.len());
+            }
+            assert!(seen == expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn appending_keeps_the_order() {
+        let (mut first, mut expected) = mixed();
+        let (second, more) = mixed();
+        first.append(second);
+        expected.extend(more);
+        assert!(first.split() == expected);
+        assert!(first.is_empty());
+    }
+
+    #[test]
+    fn large_owned_payloads_are_not_copied() {
+        let payload = Bytes::from(vec![1; BY_REFERENCE]);
+        let mut output = Output::default();
+        output.push(payload.clone().into());
+        assert_eq!(output.chunk().as_ptr(), payload.as_ptr());
+    }
+}

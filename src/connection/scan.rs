@@ -1,0 +1,107 @@
+//! Looking ahead: control frames among octets that are still to be received.
+//!
+//! While an application is busy with one message, the ones after it wait. The control frames
+//! between them should not: a ping wants its answer, a close wants to be seen. The scanner walks
+//! over the frame headers in what has been read ahead and reports the control frames; it changes
+//! nothing, and leaves every judgement about the rest to the receiver, which meets it in its turn.
+
+use super::partial::{PartialControl, PartialHeader, parse_close};
+use super::{Receiver, Rules};
+use crate::close::CloseFrame;
+use crate::frame::Opcode;
+use std::sync::Arc;
+
+/// Walks over octets ahead of a [`Receiver`] and reports the control frames among them.
+#[derive(Debug)]
+pub struct Scanner {
+    rules: Arc<Rules>,
+    header: PartialHeader,
+    control: Option<PartialControl>,
+    skip: u64,
+    data_frames: u64,
+    finished: bool,
+}
+
+/// A control frame that was seen ahead of its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// A ping, to be answered.
+    Ping(Vec<u8>),
+    /// A pong.
+    Pong(Vec<u8>),
+    /// A valid close frame; nothing after it matters.
+    Close(Option<CloseFrame>),
+}
+
+impl Scanner {
+    /// Makes a scanner that starts where `receiver` stands.
+    #[must_use]
+    pub fn new(receiver: &Receiver) -> Self {
+        let (header, skip) = receiver.position();
+        Self {
+            rules: Arc::clone(receiver.rules()),
+            header,
+            control: None,
+            skip,
+            data_frames: u64::from(skip > 0),
+            finished: receiver.is_finished(),
+        }
+    }
+
+    /// Returns the next control frame in `input`, which moves on past it; `None` once all of
+    /// `input` was looked at.
+    pub fn next(&mut self, input: &mut &[u8]) -> Option<Ahead> {
+        while !self.finished && !(input.is_empty() && self.control.is_none()) {
+            if self.skip > 0 {
+                let skipped = self.skip.min(input.len() as u64);
+                self.skip -= skipped;
+                *input = input.get(usize::try_from(skipped).ok()?..).unwrap_or_default();
+                continue;
+            }
+            if let Some(control) = &mut self.control {
+                let taken = control.push(input);
+                *input = input.get(taken..).unwrap_or_default();
+                let (opcode, payload) = control.finish()?;
+                self.control = None;
+                return self.report(opcode, payload);
+            }
+            self.begin_frame(input);
+        }
+        *input = &[];
+        None
+    }
+
+    /// Tells whether data frames stand before the point that the scanner has reached.
+    #[must_use]
+    pub fn has_seen_data(&self) -> bool {
+        self.data_frames > 0
+    }
+
+    fn begin_frame(&mut self, input: &mut &[u8]) {
+        match self.header.decode(input) {
+            Ok(Some((header, length))) => {
+                *input = input.get(length..).unwrap_or_default();
+                if header.opcode.is_control() {
+                    self.control = Some(PartialControl::new(&header, &self.rules));
+                } else {
+                    self.skip = header.length;
+                    self.data_frames += 1;
+                }
+            }
+            Ok(None) => *input = &[],
+            // The receiver will meet the malformed header and fail the connection.
+            Err(_) => self.finished = true,
+        }
+    }
+
+    fn report(&mut self, opcode: Opcode, payload: Vec<u8>) -> Option<Ahead> {
+        match opcode {
+            Opcode::Ping => Some(Ahead::Ping(payload)),
+            Opcode::Pong => Some(Ahead::Pong(payload)),
+            _ => {
+                self.finished = true;
+                parse_close(&payload).ok().map(Ahead::Close)
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The errors of this crate as its users see them.
+
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::{ProtocolError, SendError, TimeoutKind};
+use crate::handshake::HandshakeError;
+use crate::options::OptionsError;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+/// A result with the error of this crate, unless another one is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a callback returns: `Ok(())`, or an error that closes this one connection.
+pub type HandlerResult = std::result::Result<(), HandlerError>;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A socket or stream failed.
+    #[error("stream failed")]
+    Io(#[from] io::Error),
+    /// The opening handshake failed.
+    #[error("opening handshake failed")]
+    Handshake(#[from] HandshakeError),
+    /// An option has a value outside of its range.
+    #[error("invalid option")]
+    Options(#[from] OptionsError),
+    /// The peer broke the protocol.
+    #[error("peer broke the protocol")]
+    Protocol(#[from] ProtocolError),
+    /// Something could not be sent; the connection is unharmed unless it was closed already.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Something took too long.
+    #[error("{0}")]
+    Timeout(TimeoutKind),
+    /// A callback of the protocol refused the connection or failed before it was open.
+    #[error("callback failed")]
+    Handler(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+/// The error of a callback: closes the connection with 1011, or with a code of your choice.
+///
+/// Made by `?` from any error, so callbacks can call whatever they need; the text of the error
+/// stays in the log and is not sent to the peer. Like other catch-all errors it does not implement
+/// [`std::error::Error`] itself, but converts into a boxed one.
+///
+/// ```
+/// use motorway::{CloseCode, HandlerError, HandlerResult};
+///
+/// fn check(amount: &str) -> HandlerResult {
+///     let amount: u32 = amount.parse()?;
+///     match amount {
+///         0 => Err(HandlerError::close(CloseCode::POLICY_VIOLATION, "nothing to pay")),
+///         _ => Ok(()),
+///     }
+/// }
+/// assert!(check("12").is_ok());
+/// assert!(check("twelve").is_err());
+/// ```
+pub struct HandlerError {
+    frame: CloseFrame,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl HandlerError {
+    /// Closes the connection with this code and reason.
+    ///
+    /// A code that must not be sent (RFC 6455 §7.4.1) becomes 1011.
+    #[must_use]
+    pub fn close(code: impl Into<CloseCode>, reason: impl Into<Cow<'static, str>>) -> Self {
+        let mut frame = CloseFrame::new(code, reason);
+        if !frame.code.is_sendable() {
+            frame.code = CloseCode::INTERNAL_ERROR;
+        }
+        Self { frame, source: None }
+    }
+
+    /// Returns the close frame that the peer gets.
+    #[must_use]
+    pub fn close_frame(&self) -> &CloseFrame {
+        &self.frame
+    }
+
+    /// Returns the error that the callback failed with, if it was not `close`.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
+        Self { frame, source: Some(Box::new(error)) }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => source.fmt(f),
+            None => write!(f, "close with {}", self.frame),
+        }
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => source.fmt(f),
+            None => self.frame.fmt(f),
+        }
+    }
+}
+
+/// Carries a [`HandlerError`] where an ordinary error is asked for.
+#[derive(Debug)]
+struct Boxed(HandlerError);
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {}
+
+impl From<HandlerError> for Box<dyn StdError + Send + Sync> {
+    fn from(error: HandlerError) -> Self {
+        match error.source {
+            Some(source) => source,
+            None => Box::new(Boxed(error)),
+        }
+    }
+}
+
+impl From<HandlerError> for Box<dyn StdError> {
+    fn from(error: HandlerError) -> Self {
+        Box::<dyn StdError + Send + Sync>::from(error)
+    }
+}

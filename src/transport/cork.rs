@@ -1,0 +1,70 @@
+//! What callbacks send is collected here and leaves in one write.
+//!
+//! While a driver polls a callback, its thread's cork belongs to its connection: `send` on that
+//! connection, on that thread, appends to the cork without a lock. Everybody else takes the lock
+//! of the connection. The cork is empty whenever a driver's poll returns.
+
+use crate::connection::Output;
+use std::cell::{Cell, RefCell};
+
+thread_local! {
+    static CORK: Cork = Cork::default();
+}
+
+#[derive(Default)]
+struct Cork {
+    /// The connection it belongs to; 0 is none.
+    owner: Cell<u64>,
+    messages: Cell<u64>,
+    output: RefCell<Output>,
+}
+
+/// Takes the cork of this thread for a connection; fails if another one has it, as happens where
+/// a callback blocks on a second connection.
+#[inline]
+pub(super) fn take(connection: u64) -> bool {
+    CORK.with(|cork| match cork.owner.get() {
+        0 => {
+            cork.owner.set(connection);
+            true
+        }
+        owner => owner == connection,
+    })
+}
+
+/// Gives the output of the cork to `queue`, which counts as one message sent, if the cork belongs
+/// to this connection.
+#[inline]
+pub(super) fn with<R>(connection: u64, queue: impl FnOnce(&mut Output) -> R) -> Option<R> {
+    CORK.with(|cork| {
+        if cork.owner.get() != connection {
+            return None;
+        }
+        let mut output = cork.output.try_borrow_mut().ok()?;
+        cork.messages.set(cork.messages.get() + 1);
+        Some(queue(&mut output))
+    })
+}
+
+/// Returns how many octets are in the cork if it belongs to this connection.
+pub(super) fn len(connection: u64) -> usize {
+    CORK.with(|cork| match cork.owner.get() == connection {
+        true => cork.output.try_borrow().map_or(0, |output| output.len()),
+        false => 0,
+    })
+}
+
+/// Releases the cork: gives what was collected, and the count of messages, to `write`, which has
+/// to leave it empty.
+#[inline]
+pub(super) fn release(write: impl FnOnce(&mut Output, u64)) {
+    CORK.with(|cork| {
+        cork.owner.set(0);
+        let messages = cork.messages.take();
+        let Ok(mut output) = cork.output.try_borrow_mut() else { return };
+        if !output.is_empty() {
+            write(&mut output, messages);
+            output.clear();
+        }
+    });
+}

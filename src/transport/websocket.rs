@@ -1,0 +1,376 @@
+//! The handle of a connection.
+
+use super::shared::{Order, PendingPing, Refused, Shared};
+use super::writer::MessageWriter;
+use super::{Facts, cork, random};
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::{
+    CloseCause, CloseInfo, Compress, MessageKind, PreparedMessage, SendError, Sender,
+};
+use crate::error::Result;
+use crate::message::{Message, Payload, Text};
+use crate::peer::Peer;
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// The handle of one connection: cheap to clone, usable from any task and thread.
+///
+/// Callbacks get it by reference; clone it to send from elsewhere. A handle does not keep the
+/// connection open, and outlives it: `send` then fails.
+///
+/// ```
+/// use motorway::{HandlerResult, WebSocket, WebSocketServerProtocol};
+///
+/// struct Ticker;
+///
+/// impl WebSocketServerProtocol for Ticker {
+///     async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
+///         let ws = ws.clone();
+///         tokio::spawn(async move {
+///             for n in 0.. {
+///                 if ws.send(format!("tick {n}")).await.is_err() {
+///                     break; // closed
+///                 }
+///                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+///             }
+///         });
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebSocket(pub(super) Arc<Shared>);
+
+/// What went over a connection so far, counted after the opening handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Octets received, frame headers included.
+    pub octets_received: u64,
+    /// Octets given to the network, frame headers included.
+    pub octets_sent: u64,
+    /// Messages received.
+    pub messages_received: u64,
+    /// Messages queued for sending.
+    pub messages_sent: u64,
+}
+
+impl WebSocket {
+    pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<crate::connection::Rules>) -> Self {
+        Self(Arc::new(Shared::new(facts, sender, rules)))
+    }
+
+    /// Sends a message: waits while more than 256 KiB are buffered, then queues all of it at once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or closed, or if the message is larger than
+    /// `max_message_payload_size`. The connection is unharmed by a message that is too large.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has queued nothing, so it may be tried again.
+    pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Sending<'_, 'a> {
+        Sending { ws: self, message: Some(message.into()) }
+    }
+
+    /// Sends a text message; as [`send`](Self::send).
+    pub fn send_text<'a>(&self, text: impl Into<Text<'a>>) -> Sending<'_, 'a> {
+        self.send(Message::Text(text.into()))
+    }
+
+    /// Sends a binary message; as [`send`](Self::send).
+    pub fn send_binary<'a>(&self, payload: impl Into<Payload<'a>>) -> Sending<'_, 'a> {
+        self.send(Message::Binary(payload.into()))
+    }
+
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does, and with [`SendError::Full`] or [`SendError::Busy`] where
+    /// `send` would wait.
+    pub fn try_send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
+        self.0.queue(message.into()).map_err(|refused| match refused {
+            Refused::Later(_, error) | Refused::Never(error) => error,
+        })
+    }
+
+    /// Sends a message that was prepared once for many connections; as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Fails as `send` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has queued nothing, so it may be tried again.
+    pub async fn send_prepared(&self, prepared: &PreparedMessage) -> Result<()> {
+        poll_fn(|context| {
+            let result = self.0.command(|half| {
+                if half.buffered() > super::HIGH_WATER && half.sender.state().is_open() {
+                    half.was_full = true;
+                    return Err(SendError::Full { buffered: half.buffered() });
+                }
+                half.sender.send_prepared(prepared, &mut half.output)?;
+                half.messages_sent += 1;
+                Ok(())
+            });
+            match result {
+                Err(SendError::Full { .. } | SendError::Busy) => self.wait_or(context, Self::may_send),
+                result => Poll::Ready(Some(result)),
+            }
+        })
+        .await
+        .unwrap_or(Err(SendError::Closed))
+        .map_err(Into::into)
+    }
+
+    /// Begins a message that is sent in parts, each as a frame of its own.
+    ///
+    /// Waits while another message is being sent in parts. Until the writer is finished, other
+    /// messages wait; control frames do not. Dropping the writer unfinished fails the connection
+    /// with 1011, since a half message cannot be taken back.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has begun nothing.
+    pub async fn begin_message(&self, kind: MessageKind) -> Result<MessageWriter> {
+        poll_fn(|context| {
+            match self.0.command(|half| half.sender.begin(kind, Compress::Auto)) {
+                Err(SendError::Busy) => self.wait_or(context, Self::may_send),
+                result => Poll::Ready(Some(result)),
+            }
+        })
+        .await
+        .unwrap_or(Err(SendError::Closed))?;
+        Ok(MessageWriter::new(self.clone()))
+    }
+
+    /// Sends a ping and waits for its answer; returns the round-trip time.
+    ///
+    /// May be awaited inside of a callback. Give pings that overlap different payloads; a pong
+    /// answers every ping sent before the one that it matches, too (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the payload has more than 125 octets, or if the connection is closing or closes
+    /// before the answer comes.
+    ///
+    /// # Cancel safety
+    ///
+    /// The ping is sent at the first poll; dropping the future later only gives up the answer.
+    pub async fn ping(&self, payload: impl AsRef<[u8]>) -> Result<Duration> {
+        let payload = payload.as_ref().to_vec();
+        let (answer, answered) = oneshot::channel();
+        self.0.command(|half| {
+            half.sender.ping(&payload, &mut half.output)?;
+            half.pings.push_back(PendingPing { payload, sent: Instant::now(), answer });
+            Ok::<_, SendError>(())
+        })?;
+        answered.await.map_err(|_| SendError::Closed.into())
+    }
+
+    /// Sends a pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the payload has more than 125 octets or the connection is closing or closed.
+    pub fn pong(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.0.command(|half| half.sender.pong(payload.as_ref(), &mut half.output))
+    }
+
+    /// Begins the closing handshake: returns once the close frame is queued, behind all that was
+    /// sent before. Does nothing if the connection is closing already.
+    ///
+    /// Wait for [`closed`](Self::closed) to learn how it ended. A reason longer than 123 octets is
+    /// cut at a character boundary.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the code must not be sent: allowed are 1000–1003, 1007–1014 and 3000–4999.
+    ///
+    /// # Cancel safety
+    ///
+    /// Does not wait, so it cannot be cancelled half-way.
+    pub async fn close(&self, code: impl Into<CloseCode>, reason: impl Into<Cow<'static, str>>) -> Result<()> {
+        let frame = CloseFrame::new(code, reason);
+        self.flush_cork();
+        Ok(self.0.close(Some(frame), CloseCause::Local)?)
+    }
+
+    /// Drops the connection at once, without a closing handshake; TCP is reset where the stream is
+    /// a TCP connection.
+    pub fn abort(&self) {
+        self.0.order(Order::Abort);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.0.order(Order::Kill);
+    }
+
+    pub(crate) fn shut_down(&self, frame: CloseFrame) {
+        // A code that must not be sent was refused before.
+        let _ = self.0.close(Some(frame), CloseCause::Shutdown);
+    }
+
+    /// Waits for the end of the connection and says how it ended. Resolves before `on_close` is
+    /// called, so it may be awaited anywhere.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn closed(&self) -> CloseInfo {
+        poll_fn(|context| {
+            if self.0.closed.get().is_none() {
+                // Looked at again under the lock: the driver sets it before it wakes the waiters.
+                self.0.lock().wait(context.waker());
+            }
+            self.0.closed.get().map_or(Poll::Pending, |info| Poll::Ready(CloseInfo::clone(info)))
+        })
+        .await
+    }
+
+    /// Returns how the connection ended, if it has.
+    #[must_use]
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        self.0.closed.get().map(|info| &**info)
+    }
+
+    /// Tells whether messages can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.0.is_closing()
+    }
+
+    /// Returns how many octets wait to be written to the network.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.0.lock().buffered() + cork::len(self.0.id)
+    }
+
+    /// Returns what went over the connection so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let traffic = &self.0.traffic;
+        let corked = traffic.messages_corked.load(Ordering::Relaxed);
+        Stats {
+            octets_received: traffic.octets_received.load(Ordering::Relaxed),
+            octets_sent: traffic.octets_sent.load(Ordering::Relaxed),
+            messages_received: traffic.messages_received.load(Ordering::Relaxed),
+            messages_sent: corked + self.0.lock().messages_sent,
+        }
+    }
+
+    /// Returns the number of the connection, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Returns who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.0.facts.peer
+    }
+
+    /// Returns the path of the opening request, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.facts.path
+    }
+
+    /// Returns the subprotocol that was agreed upon, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.facts.subprotocol.as_deref()
+    }
+
+    /// Waits for a change, unless `ready` says under the lock that there is no need to.
+    pub(super) fn wait_or<T>(
+        &self,
+        context: &mut Context<'_>,
+        ready: impl FnOnce(&Self, &super::shared::Half) -> bool,
+    ) -> Poll<Option<T>> {
+        let mut half = self.0.lock();
+        if half.sender.state().is_open() {
+            half.wait(context.waker());
+            if ready(self, &half) {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(None)
+    }
+
+    fn may_send(&self, half: &super::shared::Half) -> bool {
+        half.buffered() <= super::HIGH_WATER && half.sender.is_plain() && cork::len(self.0.id) == 0
+    }
+
+    /// Moves what this thread's cork holds for the connection to the shared queue, so that what is
+    /// queued there next comes after it.
+    pub(super) fn flush_cork(&self) {
+        if let Some(corked) = cork::with(self.0.id, std::mem::take)
+            && !corked.is_empty()
+        {
+            self.0.command(|half| half.output.append(corked));
+        }
+    }
+}
+
+impl PartialEq for WebSocket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for WebSocket {}
+
+impl std::hash::Hash for WebSocket {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+/// The future of [`WebSocket::send`].
+#[derive(Debug)]
+#[must_use = "nothing is sent until the future is awaited"]
+pub struct Sending<'w, 'a> {
+    ws: &'w WebSocket,
+    message: Option<Message<'a>>,
+}
+
+impl Future for Sending<'_, '_> {
+    type Output = Result<()>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ws = self.ws;
+        let Some(message) = self.message.take() else { return Poll::Ready(Ok(())) };
+        match ws.0.queue(message) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Refused::Never(error)) => Poll::Ready(Err(error.into())),
+            Err(Refused::Later(message, _)) => {
+                self.message = Some(message);
+                ws.wait_or::<()>(context, WebSocket::may_send)
+                    .map(|_| Err(SendError::Closed.into()))
+            }
+        }
+    }
+}
+
+/// Draws what makes a ping unlike others.
+pub(super) fn random_payload() -> [u8; 4] {
+    random::octets()
+}
