@@ -1,5 +1,7 @@
 //! RFC 6455 §5.3.
 
+#![cfg(test)]
+
 use bytes::BytesMut;
 use motorway::frame::mask::{self, MaskingKey};
 
@@ -14,7 +16,9 @@ fn masked_bytewise(offset: u64, data: &[u8]) -> Vec<u8> {
 }
 
 fn sample(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 7) as u8).collect()
+    (0..len)
+        .map(|at| (at * 31 + at / 7).to_le_bytes()[0])
+        .collect()
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! `flate2` does not pass on, and it lets the end of a message be told from a cut one, for which
 //! `flate2` has no flush mode. Both would write to memory that is not initialised yet, but
 //! claiming it afterwards takes `unsafe`; so the output is filled with zeros first, in small
-//! steps, which costs one or two percent of the time.
+//! steps, which costs a few percent of the time at most.
 
 mod deflater;
 mod inflater;

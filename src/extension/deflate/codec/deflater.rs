@@ -15,8 +15,9 @@ use super::TAIL;
 /// `00 00 ff ff`, are held back until it is known that the message goes on; [`finish`] drops
 /// them, since RFC 7692 §7.2.1 has them removed.
 ///
-/// With the default settings a deflater takes about 260 KiB, so it is best made when the first
-/// message is sent.
+/// A deflater takes about 371 KiB with the default settings, 161 KiB with a window of 12 bits and
+/// memory level 5, and 134 KiB with the least of both, so it is best made when the first message
+/// is sent.
 ///
 /// ```
 /// use bytes::BytesMut;

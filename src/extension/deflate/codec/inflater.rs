@@ -13,7 +13,7 @@ use super::TAIL;
 /// never with what the input might hold.
 ///
 /// The window always has 32 KiB, which inflates what any smaller window compressed: `zlib-rs`
-/// takes the memory for it anyhow, about 47 KiB in all, so an inflater is best made when the first
+/// takes the memory for it anyhow, about 46 KiB in all, so an inflater is best made when the first
 /// compressed message comes.
 ///
 /// ```
