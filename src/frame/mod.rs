@@ -18,7 +18,7 @@
 
 mod error;
 mod header;
-mod mask;
+pub mod mask;
 mod opcode;
 
 pub use error::FrameError;

@@ -1,0 +1,5 @@
+//! Tests of the crate from outside.
+
+mod deflate_codec;
+mod masking;
+mod utf8;
