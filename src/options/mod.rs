@@ -1,1 +1,28 @@
-//! placeholder
+//! What a server or a client can be told.
+//!
+//! Plain values with safe defaults: nothing here acts. Whoever runs a connection reads them, and
+//! [`ServerOptions::validate`] and [`ClientOptions::validate`] tell beforehand whether they fit.
+//! Names are Autobahn's, in snake case.
+
+mod authority;
+mod client;
+mod deflate;
+mod error;
+mod headers;
+mod origin;
+mod server;
+mod setters;
+mod shared;
+mod token;
+
+pub use client::ClientOptions;
+pub use deflate::DeflateOptions;
+pub use error::OptionsError;
+pub use origin::AllowedOrigins;
+pub use server::ServerOptions;
+
+pub(crate) use authority::authority;
+pub(crate) use headers::{ExtraHeaders, is_reserved};
+pub(crate) use origin::Verdict;
+pub(crate) use shared::CommonOptions;
+pub(crate) use token::{is_token, is_token_octet};

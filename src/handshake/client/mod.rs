@@ -1,0 +1,173 @@
+//! The client's side of the opening handshake (RFC 6455 §4.1).
+//!
+//! [`request`] makes the octets to send, [`check`] judges the answer against what was [`Sent`].
+
+mod connecting;
+mod headers;
+mod response;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode, Version, header};
+
+use super::url::{Url, UrlFault, default_port, host_header, resource};
+use super::write::HeadWriter;
+use super::{Agreed, HandshakeError, ResponseHead, accept_key};
+use crate::extension::deflate::negotiate;
+use crate::options::{ClientOptions, DeflateOptions, ExtraHeaders, authority, is_token};
+
+pub use connecting::ConnectingRequest;
+pub use response::ConnectionResponse;
+
+/// What a request asked for, to check the answer against.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    accept: String,
+    protocols: Vec<String>,
+    deflate: Option<DeflateOptions>,
+}
+
+/// Makes the request of an opening handshake (RFC 6455 §4.1).
+///
+/// The key is to be random and fresh for each connection. What `connecting` says goes before the
+/// options.
+///
+/// ```
+/// use motorway::{ClientOptions, Url, handshake::client};
+///
+/// let url: Url = "ws://example.com/chat".parse()?;
+/// let (octets, _) = client::request(&url, &ClientOptions::default(), None, *b"the sample nonce")?;
+/// assert!(octets.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Fails on a header, a host, a resource or a subprotocol that cannot be sent.
+pub fn request(
+    url: &Url,
+    options: &ClientOptions,
+    connecting: Option<&ConnectingRequest>,
+    key: [u8; 16],
+) -> Result<(Vec<u8>, Sent), HandshakeError> {
+    let default = ConnectingRequest::default();
+    let connecting = connecting.unwrap_or(&default);
+    let resource = match &connecting.resource {
+        Some(text) => resource(text)?,
+        None => url.resource().to_owned(),
+    };
+    let protocols = connecting.protocols.as_ref();
+    let protocols = protocols.unwrap_or(&options.common.protocols).clone();
+    if !protocols.iter().all(|protocol| is_token(protocol)) {
+        let name = "sec-websocket-protocol";
+        return Err(HandshakeError::InvalidHeader { name });
+    }
+    let key = STANDARD.encode(key);
+
+    let mut head = HeadWriter::request(&resource);
+    head.header("Host", host(url, connecting)?);
+    head.header("Upgrade", "websocket");
+    head.header("Connection", "Upgrade");
+    head.header("Pragma", "no-cache");
+    head.header("Cache-Control", "no-cache");
+    user_headers(&mut head, options, connecting)?;
+    head.header("Sec-WebSocket-Key", &key);
+    if !protocols.is_empty() {
+        head.header("Sec-WebSocket-Protocol", protocols.join(", "));
+    }
+    let deflate = options.common.per_message_deflate;
+    if let Some(deflate) = &deflate {
+        let offer = negotiate::offer(deflate);
+        head.header("Sec-WebSocket-Extensions", offer.to_string());
+    }
+    head.header("Sec-WebSocket-Version", "13");
+    let sent = Sent {
+        accept: accept_key(&key),
+        protocols,
+        deflate,
+    };
+    Ok((head.finish(b""), sent))
+}
+
+/// Checks the answer of a server (RFC 6455 §4.1).
+///
+/// In Autobahn's order: version of HTTP, status, `Upgrade`, `Connection`, accept key, extensions,
+/// subprotocol.
+///
+/// # Errors
+///
+/// Fails on another status than 101, whose headers the error then has, and on an answer that does
+/// not fit what was asked.
+pub fn check(
+    head: ResponseHead,
+    sent: &Sent,
+) -> Result<(ConnectionResponse, Agreed), HandshakeError> {
+    if head.version() != Version::HTTP_11 {
+        return Err(HandshakeError::UnsupportedHttpVersion);
+    }
+    let status = head.status();
+    let headers = head.into_headers();
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(HandshakeError::Refused { status, headers });
+    }
+    headers::upgrade(&headers)?;
+    headers::connection(&headers)?;
+    headers::accept(&headers, &sent.accept)?;
+    let (extensions, deflate) = headers::extensions(&headers, sent.deflate.as_ref())?;
+    let protocol = headers::protocol(&headers, &sent.protocols)?;
+    let agreed = Agreed {
+        subprotocol: protocol.clone(),
+        deflate,
+        deflate_options: sent.deflate.unwrap_or_default(),
+    };
+    let response = ConnectionResponse::new(headers, protocol, extensions);
+    Ok((response, agreed))
+}
+
+/// Adds the headers of the user, and those that have options of their own unless he sets them.
+fn user_headers(
+    head: &mut HeadWriter,
+    options: &ClientOptions,
+    connecting: &ConnectingRequest,
+) -> Result<(), HandshakeError> {
+    let sets = [&options.common.headers, &connecting.headers];
+    for set in sets {
+        if let Some(name) = fault(set) {
+            return Err(HandshakeError::HeaderRefused { name });
+        }
+    }
+    let maps: [&HeaderMap; 2] = sets.map(ExtraHeaders::map);
+    let useragent = connecting.useragent.as_ref().or(options.useragent.as_ref());
+    let origin = connecting.origin.as_ref().or(options.origin.as_ref());
+    for (name, header, value) in [
+        ("User-Agent", header::USER_AGENT, useragent),
+        ("Origin", header::ORIGIN, origin),
+    ] {
+        if let Some(value) = value
+            && !maps.iter().any(|map| map.contains_key(&header))
+        {
+            head.header(name, value);
+        }
+    }
+    maps.into_iter().for_each(|map| head.headers(map));
+    Ok(())
+}
+
+/// Returns the name of the first header that a client may not set.
+fn fault(headers: &ExtraHeaders) -> Option<String> {
+    let host = headers.map().contains_key(header::HOST).then_some("host");
+    headers.fault().or(host).map(ToOwned::to_owned)
+}
+
+/// Returns the value of `Host`.
+fn host(url: &Url, connecting: &ConnectingRequest) -> Result<String, HandshakeError> {
+    let host = connecting.host.as_deref().unwrap_or(url.host());
+    let port = connecting.port.unwrap_or(url.port());
+    match authority(host) {
+        Some((_, None)) if port > 0 => {
+            let default = default_port(url.is_secure());
+            Ok(host_header(host, port, default))
+        }
+        _ => Err(UrlFault::Authority.into()),
+    }
+}

@@ -1,0 +1,166 @@
+//! What can go wrong in the opening handshake.
+
+use http::{HeaderMap, StatusCode};
+
+use super::url::UrlFault;
+use crate::extension::NegotiationError;
+
+/// Tells why an opening handshake failed (RFC 6455 §4).
+///
+/// Carries no octets of the peer but the headers of a response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// A line of the head does not end in CR LF, or a CR or LF stands alone (RFC 9112 §2.2).
+    #[error("head has a line that does not end in cr lf")]
+    BareLineEnd,
+    /// The head has a NUL (RFC 9110 §5.5).
+    #[error("head has a nul octet")]
+    Nul,
+    /// The head is not one of HTTP/1: a folded line, a space before a colon, anything else.
+    #[error("malformed http head")]
+    MalformedHead,
+    /// The head is larger than `max_header_size`.
+    #[error("head is larger than {limit} octets")]
+    #[non_exhaustive]
+    HeadTooLarge {
+        /// The limit in octets.
+        limit: usize,
+    },
+    /// The request line is longer than `max_header_line`.
+    #[error("request line is longer than {limit} octets")]
+    #[non_exhaustive]
+    TargetTooLong {
+        /// The limit in octets.
+        limit: usize,
+    },
+    /// A line of the head is longer than `max_header_line`.
+    #[error("line of the head is longer than {limit} octets")]
+    #[non_exhaustive]
+    LineTooLong {
+        /// The limit in octets.
+        limit: usize,
+    },
+    /// The head has more headers than `max_headers`.
+    #[error("head has more than {limit} headers")]
+    #[non_exhaustive]
+    TooManyHeaders {
+        /// The limit.
+        limit: usize,
+    },
+    /// The method is not GET (RFC 6455 §4.1).
+    #[error("method is not get")]
+    UnsupportedMethod,
+    /// The version of HTTP is not 1.1 (RFC 6455 §4.1).
+    #[error("version of http is not 1.1")]
+    UnsupportedHttpVersion,
+    /// The target is no path, has a fragment, or does not fit `Host` (RFC 6455 §4.2.1).
+    #[error("invalid request target")]
+    InvalidTarget,
+    /// A header that is needed is missing.
+    #[error("header {name} is missing")]
+    #[non_exhaustive]
+    MissingHeader {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A header that may come once came more often.
+    #[error("header {name} comes more than once")]
+    #[non_exhaustive]
+    RepeatedHeader {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A header has a value that it cannot have.
+    #[error("header {name} is invalid")]
+    #[non_exhaustive]
+    InvalidHeader {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The port in `Host` is not that of the option `external_port`.
+    #[error("host has another port than {expected}")]
+    #[non_exhaustive]
+    PortMismatch {
+        /// The port of the option.
+        expected: u16,
+    },
+    /// The request is plain HTTP.
+    #[error("request does not ask for an upgrade")]
+    UpgradeRequired,
+    /// The request comes with a body.
+    #[error("request for an upgrade has a body")]
+    UnexpectedBody,
+    /// The version of the protocol is not one of those enabled (RFC 6455 §4.4).
+    #[error("unsupported version of the protocol")]
+    UnsupportedVersion,
+    /// The origin is not one of those allowed (RFC 6455 §10.2).
+    #[error("origin is not allowed")]
+    OriginRefused,
+    /// The server has as many connections as it takes.
+    #[error("too many connections")]
+    TooManyConnections,
+    /// The subprotocol chosen is not one that the client offered (RFC 6455 §4.2.2, §4.1).
+    #[error("subprotocol was not offered")]
+    SubprotocolNotOffered,
+    /// A header to send is not valid, or only the handshake may set it.
+    #[error("header {name:?} cannot be sent")]
+    #[non_exhaustive]
+    HeaderRefused {
+        /// Its name.
+        name: String,
+    },
+    /// A URL or resource is none that can be connected to (RFC 6455 §3).
+    #[error("invalid url")]
+    Url(#[from] UrlFault),
+    /// The extensions could not be agreed on (RFC 6455 §9.1).
+    #[error("negotiation of extensions failed")]
+    Extensions(#[from] NegotiationError),
+    /// The accept key is not that of our key (RFC 6455 §4.1).
+    #[error("accept key does not match")]
+    AcceptMismatch,
+    /// The server answered with another status than 101.
+    #[error("server answered with status {status}")]
+    #[non_exhaustive]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The headers of the answer.
+        headers: HeaderMap,
+    },
+}
+
+impl HandshakeError {
+    /// Returns the status that a server answers such a request with; for an answer that refuses,
+    /// the status that it has.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BareLineEnd
+            | Self::Nul
+            | Self::MalformedHead
+            | Self::InvalidTarget
+            | Self::MissingHeader { .. }
+            | Self::RepeatedHeader { .. }
+            | Self::InvalidHeader { .. }
+            | Self::PortMismatch { .. }
+            | Self::UnexpectedBody
+            | Self::Extensions(_)
+            | Self::Url(_) => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge { .. } | Self::LineTooLong { .. } | Self::TooManyHeaders { .. } => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::UnsupportedMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedHttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::UpgradeRequired | Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::OriginRefused => StatusCode::FORBIDDEN,
+            Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::AcceptMismatch => StatusCode::BAD_GATEWAY,
+            Self::Refused { status, .. } => *status,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! HTTP/1.1 heads, as far as the opening handshake needs them (RFC 9112).
+//!
+//! `httparse` reads a head once it is complete. Before, every octet is looked at once, for its
+//! line ends and the limits; what `httparse` lets through and is ambiguous is refused here.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+
+use super::HandshakeError;
+
+/// How large a head may be; inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The most octets in all. Default: 32 KiB.
+    pub size: usize,
+    /// The most octets in a line, without its end. Default: 8 KiB.
+    pub line: usize,
+    /// The most headers. Default: 128.
+    pub headers: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self {
+            size: 32 << 10,
+            line: 8 << 10,
+            headers: 128,
+        }
+    }
+}
+
+/// Finds the end of a head while it comes in.
+///
+/// Give it everything read so far, each time from the start of the head; it goes on where it
+/// stopped. After an error it is not to be used again.
+///
+/// ```
+/// use motorway::handshake::{HeadLimits, HeadReader};
+///
+/// let mut reader = HeadReader::new(HeadLimits::default());
+/// assert!(reader.request(b"GET /chat HTTP/1.1\r\nHost: a")?.is_none());
+/// let (head, length) = reader.request(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\nmore")?.unwrap();
+/// assert_eq!((head.target(), length), ("/chat", 31));
+/// # Ok::<(), motorway::HandshakeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HeadReader {
+    limits: HeadLimits,
+    offset: usize,
+    line_start: usize,
+    lines: usize,
+}
+
+impl HeadReader {
+    /// Makes a reader of one head.
+    #[must_use]
+    pub fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            offset: 0,
+            line_start: 0,
+            lines: 0,
+        }
+    }
+
+    /// Reads a request; `None` until its head is complete, then with the length of the head.
+    ///
+    /// # Errors
+    ///
+    /// Fails on what is no head of HTTP/1, on what is ambiguous and on what is over the limits.
+    pub fn request(
+        &mut self,
+        octets: &[u8],
+    ) -> Result<Option<(RequestHead, usize)>, HandshakeError> {
+        let Some(length) = self.find_end(octets, Kind::Request)? else {
+            return Ok(None);
+        };
+        let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
+        let mut request = httparse::Request::new(&mut headers);
+        let head = octets.get(..length).unwrap_or_default();
+        if !request.parse(head).map_err(fault)?.is_complete() {
+            return Err(HandshakeError::MalformedHead);
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(HandshakeError::MalformedHead);
+        };
+        let method = Method::from_bytes(method.as_bytes());
+        let head = RequestHead {
+            method: method.map_err(|_| HandshakeError::MalformedHead)?,
+            target: target.to_owned(),
+            version: version(minor),
+            headers: header_map(request.headers)?,
+        };
+        Ok(Some((head, length)))
+    }
+
+    /// Reads a response; `None` until its head is complete, then with the length of the head.
+    ///
+    /// # Errors
+    ///
+    /// Fails on what is no head of HTTP/1, on what is ambiguous and on what is over the limits.
+    pub fn response(
+        &mut self,
+        octets: &[u8],
+    ) -> Result<Option<(ResponseHead, usize)>, HandshakeError> {
+        let Some(length) = self.find_end(octets, Kind::Response)? else {
+            return Ok(None);
+        };
+        let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
+        let mut response = httparse::Response::new(&mut headers);
+        let head = octets.get(..length).unwrap_or_default();
+        if !response.parse(head).map_err(fault)?.is_complete() {
+            return Err(HandshakeError::MalformedHead);
+        }
+        let (Some(code), Some(minor)) = (response.code, response.version) else {
+            return Err(HandshakeError::MalformedHead);
+        };
+        let head = ResponseHead {
+            version: version(minor),
+            status: StatusCode::from_u16(code).map_err(|_| HandshakeError::MalformedHead)?,
+            headers: header_map(response.headers)?,
+        };
+        Ok(Some((head, length)))
+    }
+
+    /// Looks for the empty line, from where it stopped; counts lines on the way.
+    fn find_end(&mut self, octets: &[u8], kind: Kind) -> Result<Option<usize>, HandshakeError> {
+        loop {
+            let rest = octets.get(self.offset..).unwrap_or_default();
+            let special = rest.iter().position(|o| matches!(o, b'\r' | b'\n' | 0));
+            self.offset += special.unwrap_or(rest.len());
+            self.check_limits(kind)?;
+            let next = octets.get(self.offset + 1);
+            match (special.and_then(|at| rest.get(at)), next) {
+                (None, _) | (Some(b'\r'), None) => return Ok(None),
+                (Some(b'\r'), Some(b'\n')) => {}
+                (Some(0), _) => return Err(HandshakeError::Nul),
+                _ => return Err(HandshakeError::BareLineEnd),
+            }
+            let is_empty = self.offset == self.line_start;
+            self.offset += 2;
+            self.line_start = self.offset;
+            if is_empty && self.lines == 0 {
+                return Err(HandshakeError::MalformedHead);
+            }
+            if is_empty {
+                return Ok(Some(self.offset));
+            }
+            self.lines += 1;
+        }
+    }
+
+    fn check_limits(&self, kind: Kind) -> Result<(), HandshakeError> {
+        let HeadLimits {
+            size,
+            line,
+            headers,
+        } = self.limits;
+        let length = self.offset - self.line_start;
+        match self.lines {
+            0 if length > line && kind == Kind::Request => {
+                Err(HandshakeError::TargetTooLong { limit: line })
+            }
+            _ if length > line => Err(HandshakeError::LineTooLong { limit: line }),
+            lines if lines > headers && length > 0 => {
+                Err(HandshakeError::TooManyHeaders { limit: headers })
+            }
+            // The two octets that end a head count too.
+            _ if self.offset + 2 > size => Err(HandshakeError::HeadTooLarge { limit: size }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    method: Method,
+    target: String,
+    version: Version,
+    headers: HeaderMap,
+}
+
+impl RequestHead {
+    /// Makes a head of parts that another HTTP stack has read.
+    #[must_use]
+    pub fn new(method: Method, target: String, version: Version, headers: HeaderMap) -> Self {
+        Self {
+            method,
+            target,
+            version,
+            headers,
+        }
+    }
+
+    /// Returns the method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Returns the target as it came (RFC 9112 §3.2).
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Returns the version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns the headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn into_parts(self) -> (String, HeaderMap) {
+        (self.target, self.headers)
+    }
+}
+
+/// The head of a response.
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    version: Version,
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+impl ResponseHead {
+    /// Returns the version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns the status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns the headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn into_headers(self) -> HeaderMap {
+        self.headers
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Request,
+    Response,
+}
+
+fn version(minor: u8) -> Version {
+    match minor {
+        1 => Version::HTTP_11,
+        _ => Version::HTTP_10,
+    }
+}
+
+fn header_map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeError> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for header in headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_bytes(header.value);
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(HandshakeError::MalformedHead);
+        };
+        map.try_append(name, value)
+            .map_err(|_| HandshakeError::MalformedHead)?;
+    }
+    Ok(map)
+}
+
+fn fault(error: httparse::Error) -> HandshakeError {
+    match error {
+        httparse::Error::Version => HandshakeError::UnsupportedHttpVersion,
+        _ => HandshakeError::MalformedHead,
+    }
+}

@@ -1,0 +1,175 @@
+//! The server's side of the opening handshake (RFC 6455 §4.2).
+//!
+//! [`check`] judges a request; [`accept`], [`deny`], [`refuse`] and [`unavailable`] make the octets
+//! of the answer.
+
+mod accept;
+mod deny;
+mod headers;
+mod page;
+mod request;
+mod target;
+
+use http::{HeaderName, StatusCode, Version, header};
+
+use super::write::HeadWriter;
+use super::{Agreed, HandshakeError, RequestHead, accept_key};
+use crate::extension::deflate::negotiate;
+use crate::options::ServerOptions;
+use crate::peer::Peer;
+
+pub use accept::ConnectionAccept;
+pub use deny::{ConnectionDeny, deny};
+pub use page::{refuse, unavailable};
+pub use request::ConnectionRequest;
+
+/// What came of a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Checked {
+    /// A valid opening handshake, to be accepted or denied.
+    Upgrade(Box<ConnectionRequest>),
+    /// A plain request; the status page is to be sent and the connection closed.
+    Status(Vec<u8>),
+    /// Not acceptable; the response is to be sent and the connection closed.
+    #[non_exhaustive]
+    Refused {
+        /// Why, for the log.
+        error: HandshakeError,
+        /// What to send.
+        response: Vec<u8>,
+    },
+}
+
+/// Checks the opening handshake of a client (RFC 6455 §4.2.1).
+///
+/// In Autobahn's order: method, version of HTTP, target, `Host`, `Upgrade`, `Connection`, body,
+/// version of the protocol, subprotocols, origin, key, extensions.
+///
+/// ```
+/// use motorway::handshake::{HeadLimits, HeadReader, server::{self, Checked}};
+/// use motorway::{ConnectionAccept, Peer, ServerOptions};
+///
+/// let octets = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+///     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+///     Sec-WebSocket-Version: 13\r\n\r\n";
+/// let (head, _) = HeadReader::new(HeadLimits::default()).request(octets)?.unwrap();
+/// let options = ServerOptions::default();
+/// let Checked::Upgrade(request) = server::check(head, &options, Peer::Unknown) else {
+///     panic!("not an opening handshake");
+/// };
+/// assert_eq!(request.path(), "/chat");
+/// let (response, agreed) = server::accept(&request, &ConnectionAccept::new(), &options)?;
+/// assert!(response.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+/// assert!(agreed.subprotocol.is_none());
+/// # Ok::<(), motorway::HandshakeError>(())
+/// ```
+#[must_use]
+pub fn check(head: RequestHead, options: &ServerOptions, peer: Peer) -> Checked {
+    examine(head, options, peer).unwrap_or_else(|error| Checked::Refused {
+        response: refuse(&error, options),
+        error,
+    })
+}
+
+/// Makes the response that opens the connection (RFC 6455 §4.2.2).
+///
+/// # Errors
+///
+/// Fails if the subprotocol chosen was not offered, or if a header is not valid or is one of the
+/// handshake's own: faults of the caller, for which the client is to get [`refuse`], a 500.
+pub fn accept(
+    request: &ConnectionRequest,
+    accept: &ConnectionAccept,
+    options: &ServerOptions,
+) -> Result<(Vec<u8>, Agreed), HandshakeError> {
+    for headers in [&options.common.headers, &accept.headers] {
+        if let Some(name) = headers.fault() {
+            let name = name.to_owned();
+            return Err(HandshakeError::HeaderRefused { name });
+        }
+    }
+    let protocol = accept.protocol.as_ref();
+    if protocol.is_some_and(|protocol| !request.protocols().contains(protocol)) {
+        return Err(HandshakeError::SubprotocolNotOffered);
+    }
+    let deflate = options
+        .common
+        .per_message_deflate
+        .and_then(|deflate| negotiate::answer(request.extensions(), &deflate));
+
+    let mut head = HeadWriter::response(StatusCode::SWITCHING_PROTOCOLS, "Switching Protocols");
+    server_header(&mut head, options);
+    head.header("Upgrade", "websocket");
+    head.header("Connection", "Upgrade");
+    head.headers(options.common.headers.map());
+    head.headers(accept.headers.map());
+    if let Some(protocol) = protocol {
+        head.header("Sec-WebSocket-Protocol", protocol);
+    }
+    head.header("Sec-WebSocket-Accept", accept_key(request.key()));
+    if let Some((_, response)) = &deflate {
+        head.header("Sec-WebSocket-Extensions", response.to_string());
+    }
+    let agreed = Agreed {
+        subprotocol: protocol.cloned(),
+        deflate: deflate.map(|(parameters, _)| parameters),
+        deflate_options: options.common.per_message_deflate.unwrap_or_default(),
+    };
+    Ok((head.finish(b""), agreed))
+}
+
+fn examine(
+    head: RequestHead,
+    options: &ServerOptions,
+    peer: Peer,
+) -> Result<Checked, HandshakeError> {
+    if head.method() != http::Method::GET {
+        return Err(HandshakeError::UnsupportedMethod);
+    }
+    if head.version() != Version::HTTP_11 {
+        return Err(HandshakeError::UnsupportedHttpVersion);
+    }
+    let (target, headers) = head.into_parts();
+    let resource = target::parse(&target)?;
+    let host = headers::host(&headers, resource.authority, options.external_port)?;
+    if !headers.contains_key(header::UPGRADE) {
+        return if options.web_status {
+            Ok(Checked::Status(page::status(options)))
+        } else {
+            Err(HandshakeError::UpgradeRequired)
+        };
+    }
+    headers::upgrade(&headers)?;
+    headers::connection(&headers)?;
+    headers::body(&headers)?;
+    let version = headers::version(&headers, &options.versions)?;
+    let protocols = headers::protocols(&headers)?;
+    let origin = headers::origin(&headers, version, options)?;
+    let key = headers::key(&headers)?;
+    let extensions = headers::extensions(&headers)?;
+    let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
+    Ok(Checked::Upgrade(Box::new(ConnectionRequest {
+        peer,
+        path,
+        query,
+        target,
+        host,
+        version,
+        origin,
+        protocols,
+        key,
+        extensions,
+        headers,
+    })))
+}
+
+/// Adds `Server`, unless the user has a header of that name.
+fn server_header(head: &mut HeadWriter, options: &ServerOptions) {
+    let own = options.common.headers.map().contains_key(header::SERVER);
+    if let (Some(server), false) = (&options.server, own) {
+        head.header("Server", server);
+    }
+}
+
+const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");

@@ -1,0 +1,58 @@
+//! Heads on their way out.
+//!
+//! The one place where text becomes octets of a head, so that no CR, LF or NUL gets past it.
+
+use http::{HeaderMap, StatusCode};
+
+/// A head under construction.
+pub(super) struct HeadWriter(Vec<u8>);
+
+impl HeadWriter {
+    /// Starts a request.
+    pub(super) fn request(resource: &str) -> Self {
+        let mut head = Self(Vec::with_capacity(512));
+        head.0.extend_from_slice(b"GET ");
+        head.text(resource.as_bytes());
+        head.0.extend_from_slice(b" HTTP/1.1\r\n");
+        head
+    }
+
+    /// Starts a response.
+    pub(super) fn response(status: StatusCode, reason: &str) -> Self {
+        let mut head = Self(Vec::with_capacity(512));
+        head.0.extend_from_slice(b"HTTP/1.1 ");
+        head.text(status.as_str().as_bytes());
+        head.0.push(b' ');
+        head.text(reason.as_bytes());
+        head.0.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// Adds a header.
+    pub(super) fn header(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.text(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        self.text(value.as_ref());
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds headers, one line each.
+    pub(super) fn headers(&mut self, headers: &HeaderMap) {
+        for (name, value) in headers {
+            self.header(name.as_str(), value);
+        }
+    }
+
+    /// Ends the head; a body may follow.
+    pub(super) fn finish(mut self, body: &[u8]) -> Vec<u8> {
+        self.0.extend_from_slice(b"\r\n");
+        self.0.extend_from_slice(body);
+        self.0
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        let octets = text.iter().copied();
+        self.0
+            .extend(octets.filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)));
+    }
+}

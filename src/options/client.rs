@@ -1,0 +1,136 @@
+//! The options of a client.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::setters::shared_setters;
+use super::shared::{duration, header_text, on};
+use super::{CommonOptions, DeflateOptions, OptionsError};
+
+/// The options of a client.
+///
+/// ```
+/// use std::time::Duration;
+/// use motorway::ClientOptions;
+///
+/// let options = ClientOptions::default()
+///     .protocols(["chat.v2", "chat.v1"])
+///     .header("Authorization", "Bearer 0123")
+///     .connect_timeout(Duration::from_secs(3));
+/// options.validate()?;
+/// # Ok::<(), motorway::OptionsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientOptions {
+    pub(crate) common: CommonOptions,
+    pub(crate) accept_masked_server_frames: bool,
+    pub(crate) mask_client_frames: bool,
+    pub(crate) server_connection_drop_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) origin: Option<String>,
+    pub(crate) useragent: Option<String>,
+}
+
+impl ClientOptions {
+    /// Returns Autobahn's own defaults, as its source has them.
+    ///
+    /// Without limits on what a peer may send, thus unfit for servers that are not trusted.
+    #[must_use]
+    pub fn autobahn() -> Self {
+        Self {
+            common: CommonOptions::autobahn(),
+            ..Self::default()
+        }
+    }
+
+    shared_setters!();
+
+    /// Sets whether a frame of a server may be masked, which RFC 6455 §5.1 forbids.
+    ///
+    /// Default: false; a masked one then fails the connection with close code 1002.
+    #[must_use]
+    pub fn accept_masked_server_frames(mut self, accept: bool) -> Self {
+        self.accept_masked_server_frames = accept;
+        self
+    }
+
+    /// Sets whether frames to the server are masked, as RFC 6455 §5.1 demands.
+    ///
+    /// Default: true.
+    #[must_use]
+    pub fn mask_client_frames(mut self, mask: bool) -> Self {
+        self.mask_client_frames = mask;
+        self
+    }
+
+    /// Sets how long the server may take to drop TCP after the closing handshake
+    /// (RFC 6455 §7.1.1); zero or `None` for ever.
+    ///
+    /// Default: 1 second.
+    #[must_use]
+    pub fn server_connection_drop_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.server_connection_drop_timeout = on(timeout.into());
+        self
+    }
+
+    /// Sets how long it may take to connect, before the opening handshake; zero or `None` for
+    /// ever.
+    ///
+    /// Default: 30 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.connect_timeout = on(timeout.into());
+        self
+    }
+
+    /// Sets the `Origin` header (RFC 6455 §4.1).
+    ///
+    /// Printable ASCII. Default: none.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Sets the `User-Agent` header (RFC 9110 §10.1.5); `None` leaves it out.
+    ///
+    /// Printable ASCII. Default: `motorway/` and the version.
+    #[must_use]
+    pub fn useragent(mut self, useragent: impl Into<Option<String>>) -> Self {
+        self.useragent = useragent.into();
+        self
+    }
+
+    /// Checks every value against its range.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the name, the value and the range of the first option that is out of it.
+    pub fn validate(&self) -> Result<(), OptionsError> {
+        self.common.validate()?;
+        if self.common.headers.map().contains_key(header::HOST) {
+            let allowed = "headers other than Host";
+            return Err(OptionsError::text("headers", "host", allowed));
+        }
+        header_text("origin", self.origin.as_deref())?;
+        header_text("useragent", self.useragent.as_deref())?;
+        duration("connect_timeout", self.connect_timeout)?;
+        let timeout = self.server_connection_drop_timeout;
+        duration("server_connection_drop_timeout", timeout)
+    }
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            common: CommonOptions::default(),
+            accept_masked_server_frames: false,
+            mask_client_frames: true,
+            server_connection_drop_timeout: Some(Duration::from_secs(1)),
+            connect_timeout: Some(Duration::from_secs(30)),
+            origin: None,
+            useragent: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
+        }
+    }
+}

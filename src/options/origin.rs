@@ -1,0 +1,257 @@
+//! From which pages browsers may connect (RFC 6455 §10.2, RFC 6454).
+//!
+//! An origin is taken apart into scheme, host and port, and each part is matched by its own
+//! anchored pattern, so that no wildcard can reach over into the next part.
+
+use regex::Regex;
+
+use super::{OptionsError, authority};
+
+/// The origins that a server accepts, as patterns `scheme://host[:port]`.
+///
+/// Scheme, host and port are matched apart, without regard to case, and `*` stands
+///
+/// - as a whole label of a host for one or more labels: `*.example.com` matches
+///   `a.example.com` and `a.b.example.com`, but neither `example.com` nor `evil-example.com`;
+/// - as a whole scheme or port for any;
+/// - within a label, scheme or port for any characters but a dot, or none.
+///
+/// Without a port the default one of the scheme is meant. The pattern `*` alone stands for all
+/// origins. An origin of `null` or a file has a rule of its own:
+/// [`ServerOptions::allow_null_origin`](crate::ServerOptions::allow_null_origin).
+///
+/// ```
+/// use motorway::AllowedOrigins;
+///
+/// let origins = AllowedOrigins::new(["https://*.example.com"])?;
+/// assert!(origins.allows("https://chat.example.com"));
+/// assert!(origins.allows("https://chat.example.com:443"));
+/// assert!(!origins.allows("https://chat.example.com.evil.com"));
+/// assert!(!origins.allows("http://chat.example.com"));
+/// # Ok::<(), motorway::OptionsError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AllowedOrigins {
+    patterns: Vec<String>,
+    compiled: Vec<Pattern>,
+    is_any: bool,
+}
+
+impl AllowedOrigins {
+    /// Makes the list from patterns; an empty one refuses every origin.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first pattern that is none.
+    pub fn new(
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, OptionsError> {
+        let mut origins = Self {
+            patterns: patterns.into_iter().map(Into::into).collect(),
+            compiled: Vec::new(),
+            is_any: false,
+        };
+        for pattern in &origins.patterns {
+            if pattern == "*" {
+                origins.is_any = true;
+                continue;
+            }
+            let Some(compiled) = Pattern::parse(pattern) else {
+                let allowed = "patterns such as *, https://example.com or *://*.example.com:*";
+                return Err(OptionsError::text("allowed_origins", pattern, allowed));
+            };
+            origins.compiled.push(compiled);
+        }
+        Ok(origins)
+    }
+
+    /// Tells whether every origin is allowed.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.is_any
+    }
+
+    /// Tells whether a page of this origin may connect; `null` and files may where all may.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        self.verdict(origin, None) == Verdict::Allowed
+    }
+
+    /// Judges the value of an `Origin` header, given the rule for `null`.
+    pub(crate) fn verdict(&self, origin: &str, allow_null: Option<bool>) -> Verdict {
+        let allowed = match Origin::parse(origin) {
+            None => return Verdict::Malformed,
+            Some(Origin::Null) => allow_null.unwrap_or(self.is_any),
+            Some(Origin::Triple(triple)) => {
+                self.is_any || self.compiled.iter().any(|pattern| pattern.matches(&triple))
+            }
+        };
+        if allowed {
+            Verdict::Allowed
+        } else {
+            Verdict::Refused
+        }
+    }
+}
+
+impl Default for AllowedOrigins {
+    fn default() -> Self {
+        Self {
+            patterns: vec!["*".to_owned()],
+            compiled: Vec::new(),
+            is_any: true,
+        }
+    }
+}
+
+impl PartialEq for AllowedOrigins {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+    }
+}
+
+/// What is said of an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed,
+    Refused,
+    Malformed,
+}
+
+/// An origin as a browser sends it (RFC 6454 §7.1).
+enum Origin {
+    Null,
+    Triple(Triple),
+}
+
+struct Triple {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        if text == "null" || text.starts_with("file:") {
+            return Some(Self::Null);
+        }
+        let (scheme, rest) = text.split_once("://")?;
+        if !is_scheme(scheme) {
+            return None;
+        }
+        let (host, port) = authority(rest)?;
+        Some(Self::Triple(Triple {
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+            port: port.or_else(|| default_port(scheme)),
+        }))
+    }
+}
+
+/// One pattern, compiled part by part.
+#[derive(Clone, Debug)]
+struct Pattern {
+    scheme: Regex,
+    host: Regex,
+    port: Port,
+}
+
+#[derive(Clone, Debug)]
+enum Port {
+    /// That of the origin's scheme.
+    Default,
+    Any,
+    Matching(Regex),
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, port) = match rest.rfind(':') {
+            Some(colon) if !rest.ends_with(']') => {
+                (rest.get(..colon)?, Some(rest.get(colon + 1..)?))
+            }
+            _ => (rest, None),
+        };
+        // A wildcard stands for something that is valid there, so `x` in its place must be too.
+        let is_host = authority(&host.replace('*', "x")).is_some_and(|(_, port)| port.is_none());
+        if !is_scheme(&scheme.replace('*', "x")) || !is_host {
+            return None;
+        }
+        let port = match port {
+            None => Port::Default,
+            Some("*") => Port::Any,
+            Some(port) => {
+                let digits = port.replace('*', "");
+                if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+                    return None;
+                }
+                if digits.len() == port.len() && !(1..=65535).contains(&port.parse::<u32>().ok()?) {
+                    return None;
+                }
+                Port::Matching(anchored(&within_label(port))?)
+            }
+        };
+        let labels: Vec<_> = host.split('.').map(label).collect();
+        Some(Self {
+            scheme: anchored(&whole(scheme))?,
+            host: anchored(&labels.join(r"\."))?,
+            port,
+        })
+    }
+
+    fn matches(&self, origin: &Triple) -> bool {
+        let has_port = match &self.port {
+            Port::Any => true,
+            Port::Default => origin.port == default_port(&origin.scheme),
+            Port::Matching(pattern) => origin
+                .port
+                .is_some_and(|port| pattern.is_match(&port.to_string())),
+        };
+        has_port && self.scheme.is_match(&origin.scheme) && self.host.is_match(&origin.host)
+    }
+}
+
+/// Turns a label of a host into an expression: a lone `*` is one or more whole labels.
+fn label(label: &str) -> String {
+    match label {
+        "*" => r"[^.]+(?:\.[^.]+)*".to_owned(),
+        _ => within_label(label),
+    }
+}
+
+/// Turns a scheme into an expression: a lone `*` is any.
+fn whole(scheme: &str) -> String {
+    match scheme {
+        "*" => ".+".to_owned(),
+        _ => within_label(scheme),
+    }
+}
+
+/// Turns text into an expression that takes everything but `*` literally.
+fn within_label(text: &str) -> String {
+    let literals: Vec<_> = text.split('*').map(regex::escape).collect();
+    literals.join("[^.]*")
+}
+
+fn anchored(expression: &str) -> Option<Regex> {
+    Regex::new(&format!(r"\A(?:{expression})\z")).ok()
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}

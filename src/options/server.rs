@@ -1,0 +1,227 @@
+//! The options of a server.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::setters::shared_setters;
+use super::shared::{header_text, on};
+use super::{AllowedOrigins, CommonOptions, DeflateOptions, OptionsError};
+
+/// The options of a server.
+///
+/// `default()` is safe for a public address and strict about RFC 6455.
+///
+/// ```
+/// use std::time::Duration;
+/// use motorway::{DeflateOptions, ServerOptions};
+///
+/// let options = ServerOptions::default()
+///     .auto_ping_interval(Duration::from_secs(10))
+///     .auto_ping_timeout(Duration::from_secs(5))
+///     .max_message_payload_size(1 << 20)
+///     .allowed_origins(["https://*.example.com:443"])
+///     .protocols(["chat.v2", "chat.v1"])
+///     .per_message_deflate(DeflateOptions::default());
+/// options.validate()?;
+/// # Ok::<(), motorway::OptionsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerOptions {
+    pub(crate) common: CommonOptions,
+    pub(crate) require_masked_client_frames: bool,
+    pub(crate) mask_server_frames: bool,
+    pub(crate) versions: Vec<u8>,
+    pub(crate) allowed_origins: Result<AllowedOrigins, OptionsError>,
+    pub(crate) allow_null_origin: Option<bool>,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) web_status: bool,
+    pub(crate) server: Option<String>,
+    pub(crate) external_port: Option<u16>,
+    pub(crate) url: Option<String>,
+    /// Whether refusals have Autobahn's status, 400, where ours is clearer.
+    pub(crate) autobahn_status: bool,
+}
+
+impl ServerOptions {
+    /// Returns Autobahn's own defaults, as its source has them.
+    ///
+    /// Without limits on what a peer may send, thus unfit for a public address.
+    #[must_use]
+    pub fn autobahn() -> Self {
+        Self {
+            common: CommonOptions::autobahn(),
+            versions: vec![8, 13],
+            allow_null_origin: Some(true),
+            autobahn_status: true,
+            ..Self::default()
+        }
+    }
+
+    shared_setters!();
+
+    /// Sets whether a frame of a client must be masked (RFC 6455 §5.1).
+    ///
+    /// Default: true; an unmasked one then fails the connection with close code 1002.
+    #[must_use]
+    pub fn require_masked_client_frames(mut self, require: bool) -> Self {
+        self.require_masked_client_frames = require;
+        self
+    }
+
+    /// Sets whether frames to clients are masked, which RFC 6455 §5.1 forbids.
+    ///
+    /// Default: false.
+    #[must_use]
+    pub fn mask_server_frames(mut self, mask: bool) -> Self {
+        self.mask_server_frames = mask;
+        self
+    }
+
+    /// Sets the versions of the protocol that are accepted: 13, or 8 of the drafts, which differs
+    /// in the header that the origin is in (RFC 6455 §4.4).
+    ///
+    /// Default: 13 alone, since the drafts are dead; Autobahn's: 8 and 13.
+    #[must_use]
+    pub fn versions(mut self, versions: impl IntoIterator<Item = u8>) -> Self {
+        self.versions = versions.into_iter().collect();
+        self
+    }
+
+    /// Sets the origins from which a browser may connect (RFC 6455 §10.2), as patterns such as
+    /// `https://*.example.com`, `*://localhost:*` or `*` for all; see [`AllowedOrigins`].
+    ///
+    /// A request without an origin comes from no browser and is accepted. Others are refused with
+    /// 403 (Autobahn's: 400). Default: `*`.
+    #[must_use]
+    pub fn allowed_origins(
+        mut self,
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.allowed_origins = AllowedOrigins::new(patterns);
+        self
+    }
+
+    /// Sets whether a browser may connect from a page without an origin, such as a file: those
+    /// send `null` (RFC 6454 §7.1).
+    ///
+    /// `None` allows it where all origins are allowed. Default: `None`; Autobahn's: true.
+    #[must_use]
+    pub fn allow_null_origin(mut self, allow: impl Into<Option<bool>>) -> Self {
+        self.allow_null_origin = allow.into();
+        self
+    }
+
+    /// Sets the most connections at a time; a further one is refused with 503.
+    ///
+    /// At least 1. Default: off.
+    #[must_use]
+    pub fn max_connections(mut self, connections: impl Into<Option<u32>>) -> Self {
+        self.max_connections = connections.into();
+        self
+    }
+
+    /// Sets whether a plain HTTP request is answered with a page that says what runs here,
+    /// instead of 426.
+    ///
+    /// Default: true.
+    #[must_use]
+    pub fn web_status(mut self, show: bool) -> Self {
+        self.web_status = show;
+        self
+    }
+
+    /// Sets the `Server` header (RFC 9110 §10.2.4); `None` leaves it out.
+    ///
+    /// Default: `motorway/` and the version.
+    #[must_use]
+    pub fn server(mut self, server: impl Into<Option<String>>) -> Self {
+        self.server = server.into();
+        self
+    }
+
+    /// Sets the port that clients see, which may be that of a proxy; a request with another one
+    /// in its `Host` is then refused with 400.
+    ///
+    /// At least 1. A `Host` without a port passes where this is 80 or 443. Default: off.
+    #[must_use]
+    pub fn external_port(mut self, port: impl Into<Option<u16>>) -> Self {
+        self.external_port = port.into();
+        self
+    }
+
+    /// Sets the URL under which clients know this server: `ws://` or `wss://`, without a query or
+    /// fragment (RFC 6455 §3).
+    ///
+    /// Default: none.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<Option<String>>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// Checks every value against its range.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the name, the value and the range of the first option that is out of it.
+    pub fn validate(&self) -> Result<(), OptionsError> {
+        self.common.validate()?;
+        self.allowed_origins.as_ref().map_err(Clone::clone)?;
+        header_text("server", self.server.as_deref())?;
+        let valid = self
+            .versions
+            .iter()
+            .all(|version| [8, 13].contains(version));
+        if self.versions.is_empty() || !valid {
+            let versions = format!("{:?}", self.versions);
+            return Err(OptionsError::value("versions", versions, "8, 13 or both"));
+        }
+        if self.max_connections == Some(0) {
+            let error = OptionsError::value("max_connections", 0, "at least 1, or None");
+            return Err(error);
+        }
+        if self.external_port == Some(0) {
+            let error = OptionsError::value("external_port", 0, "1 to 65535, or None");
+            return Err(error);
+        }
+        match &self.url {
+            Some(url) if !is_server_url(url) => {
+                let allowed = "a ws:// or wss:// URL without query and fragment";
+                Err(OptionsError::text("url", url, allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            common: CommonOptions::default(),
+            require_masked_client_frames: true,
+            mask_server_frames: false,
+            versions: vec![13],
+            allowed_origins: Ok(AllowedOrigins::default()),
+            allow_null_origin: None,
+            max_connections: None,
+            web_status: true,
+            server: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
+            external_port: None,
+            url: None,
+            autobahn_status: false,
+        }
+    }
+}
+
+/// Tells whether the text is the URL of a server: scheme, authority and path, no more.
+fn is_server_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    ["ws", "wss"].contains(&scheme.to_ascii_lowercase().as_str())
+        && super::authority(authority).is_some()
+        && url.bytes().all(|octet| octet.is_ascii_graphic())
+        && !url.contains(['?', '#'])
+}

@@ -1,0 +1,228 @@
+//! The setters that servers and clients have in common, written once.
+
+macro_rules! shared_setters {
+    () => {
+        /// Sets whether text from the peer is checked to be UTF-8 (RFC 6455 §8.1).
+        ///
+        /// Without it text arrives marked as unchecked. Close reasons are always checked.
+        /// Default: true.
+        #[must_use]
+        pub fn utf8_validate_incoming(mut self, validate: bool) -> Self {
+            self.common.utf8_validate_incoming = validate;
+            self
+        }
+
+        /// Sets whether masking touches the payload (RFC 6455 §5.3).
+        ///
+        /// False sends and expects masking keys but leaves payloads as they are, in both
+        /// directions: for measurements between two ends that agree on it. Default: true.
+        #[must_use]
+        pub fn apply_mask(mut self, apply: bool) -> Self {
+            self.common.apply_mask = apply;
+            self
+        }
+
+        /// Sets the largest payload of a frame accepted, in octets on the wire; `None` lifts it.
+        ///
+        /// Inclusive. A larger frame fails the connection with close code 1009
+        /// (RFC 6455 §7.4.1). Default: 16 MiB.
+        #[must_use]
+        pub fn max_frame_payload_size(mut self, octets: impl Into<Option<u64>>) -> Self {
+            self.common.max_frame_payload_size = octets.into();
+            self
+        }
+
+        /// Sets the largest message accepted, in octets after inflation; `None` lifts it.
+        ///
+        /// Inclusive. A larger message fails the connection with close code 1009
+        /// (RFC 6455 §7.4.1); sending one is refused. Default: 64 MiB.
+        #[must_use]
+        pub fn max_message_payload_size(mut self, octets: impl Into<Option<u64>>) -> Self {
+            self.common.max_message_payload_size = octets.into();
+            self
+        }
+
+        /// Sets the most frames accepted in one message, empty ones counted; `None` lifts it.
+        ///
+        /// More fail the connection with close code 1009 (RFC 6455 §5.4). Default: 131,072.
+        #[must_use]
+        pub fn max_fragments(mut self, frames: impl Into<Option<u64>>) -> Self {
+            self.common.max_fragments = frames.into();
+            self
+        }
+
+        /// Sets the largest payload of a frame sent, in octets; a larger message is fragmented
+        /// (RFC 6455 §5.4).
+        ///
+        /// At least 1. Applies to the compressed payload. Default: off.
+        #[must_use]
+        pub fn auto_fragment_size(mut self, octets: impl Into<Option<u64>>) -> Self {
+            self.common.auto_fragment_size = octets.into();
+            self
+        }
+
+        /// Sets whether to drop TCP at once when the peer breaks a rule, instead of saying why
+        /// in a close frame.
+        ///
+        /// Default: false (RFC 6455 §7.1.7); Autobahn's: true.
+        #[must_use]
+        pub fn fail_by_drop(mut self, drop: bool) -> Self {
+            self.common.fail_by_drop = drop;
+            self
+        }
+
+        /// Sets whether a close frame is answered with its own code and reason, instead of 1000.
+        ///
+        /// Default: true (RFC 6455 §5.5.1); Autobahn's: false.
+        #[must_use]
+        pub fn echo_close_code_reason(mut self, echo: bool) -> Self {
+            self.common.echo_close_code_reason = echo;
+            self
+        }
+
+        /// Sets how long the opening handshake may take, from the connection made to its end
+        /// (RFC 6455 §4); zero or `None` for ever.
+        ///
+        /// Default: 5 seconds, as in Autobahn's source; its guide says "none".
+        #[must_use]
+        pub fn open_handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.open_handshake_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets how long to wait for the peer's close frame after ours (RFC 6455 §7.1.1); zero
+        /// or `None` for ever.
+        ///
+        /// Default: 5 seconds, for mobile networks; Autobahn's: 1 second.
+        #[must_use]
+        pub fn close_handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.close_handshake_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets how long a peer may take nothing of what is to be sent before it is dropped;
+        /// zero or `None` for ever.
+        ///
+        /// Default: 60 seconds, so that no peer which reads nothing stays for ever;
+        /// Autobahn's: off.
+        #[must_use]
+        pub fn write_stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.write_stall_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets `TCP_NODELAY`, which sends small messages without delay; ignored where there is
+        /// no TCP.
+        ///
+        /// Default: true.
+        #[must_use]
+        pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
+            self.common.tcp_no_delay = no_delay;
+            self
+        }
+
+        /// Sets the time between pings sent by the connection itself (RFC 6455 §5.5.2); zero or
+        /// `None` sends none.
+        ///
+        /// Default: off.
+        #[must_use]
+        pub fn auto_ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+            self.common.auto_ping_interval = on(interval.into());
+            self
+        }
+
+        /// Sets how long to wait for the pong to such a ping before the peer is dropped
+        /// (RFC 6455 §5.5.3); zero or `None` for ever.
+        ///
+        /// Default: off.
+        #[must_use]
+        pub fn auto_ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.auto_ping_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets the payload of such a ping, in octets.
+        ///
+        /// Range: 4 to 125. Default: 12.
+        #[must_use]
+        pub fn auto_ping_size(mut self, octets: usize) -> Self {
+            self.common.auto_ping_size = octets;
+            self
+        }
+
+        /// Sets whether any octets from the peer count as the pong that is waited for.
+        ///
+        /// Default: true.
+        #[must_use]
+        pub fn auto_ping_restart_on_any_traffic(mut self, restart: bool) -> Self {
+            self.common.auto_ping_restart_on_any_traffic = restart;
+            self
+        }
+
+        /// Sets how to compress messages (RFC 7692); `None` does not negotiate it.
+        ///
+        /// Default: off.
+        #[must_use]
+        pub fn per_message_deflate(mut self, deflate: impl Into<Option<DeflateOptions>>) -> Self {
+            self.common.per_message_deflate = deflate.into();
+            self
+        }
+
+        /// Sets the most octets that the head of the opening handshake may have.
+        ///
+        /// Range: 512 octets to 1 MiB. Default: 32 KiB.
+        #[must_use]
+        pub fn max_header_size(mut self, octets: usize) -> Self {
+            self.common.max_header_size = octets;
+            self
+        }
+
+        /// Sets the most octets that a line of the opening handshake may have.
+        ///
+        /// Range: 128 to `max_header_size`. Default: 8 KiB.
+        #[must_use]
+        pub fn max_header_line(mut self, octets: usize) -> Self {
+            self.common.max_header_line = octets;
+            self
+        }
+
+        /// Sets the most headers that the opening handshake may have.
+        ///
+        /// Range: 8 to 4096. Default: 128.
+        #[must_use]
+        pub fn max_headers(mut self, headers: usize) -> Self {
+            self.common.max_headers = headers;
+            self
+        }
+
+        /// Adds headers to the opening handshake.
+        ///
+        /// `validate` refuses those that the handshake sets itself. Default: none.
+        #[must_use]
+        pub fn headers(mut self, headers: &HeaderMap) -> Self {
+            self.common.headers.extend(headers);
+            self
+        }
+
+        /// Adds a header to the opening handshake.
+        ///
+        /// `validate` refuses one that is not valid, and those that the handshake sets itself.
+        #[must_use]
+        pub fn header(mut self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+            self.common.headers.append(name.as_ref(), value);
+            self
+        }
+
+        /// Sets the subprotocols: those that a server speaks, or that a client offers, best first
+        /// (RFC 6455 §1.9).
+        ///
+        /// Each a token, none twice. Default: none.
+        #[must_use]
+        pub fn protocols(mut self, protocols: impl IntoIterator<Item = impl Into<String>>) -> Self {
+            self.common.protocols = protocols.into_iter().map(Into::into).collect();
+            self
+        }
+    };
+}
+
+pub(super) use shared_setters;
