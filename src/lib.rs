@@ -1,6 +1,7 @@
 //! WebSocket servers and clients on protocol traits and factories.
 
 pub mod close;
+pub mod connection;
 pub mod extension;
 pub mod frame;
 pub mod handshake;
@@ -9,12 +10,35 @@ pub mod options;
 pub mod peer;
 pub mod utf8;
 
+#[cfg(feature = "tokio")]
+mod client;
+#[cfg(feature = "tokio")]
+mod error;
+#[cfg(feature = "tokio")]
+mod server;
+#[cfg(feature = "tokio")]
+mod transport;
+
 pub use bytes::Bytes;
 pub use close::{CloseCode, CloseFrame};
+pub use connection::{
+    CloseCause, CloseInfo, Endpoint, MessageKind, PreparedMessage, ProtocolError, Receive,
+    SendError, TimeoutKind,
+};
 pub use handshake::client::{ConnectingRequest, ConnectionResponse};
 pub use handshake::server::{ConnectionAccept, ConnectionDeny, ConnectionRequest};
 pub use handshake::{HandshakeError, TransportDetails, Url};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+pub use message::{Message, NotUtf8, Payload, Text};
 pub use options::{AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, ServerOptions};
 pub use peer::Peer;
+
+#[cfg(feature = "tokio")]
+pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
+#[cfg(feature = "tokio")]
+pub use error::{Error, HandlerError, HandlerResult, Result};
+#[cfg(feature = "tokio")]
+pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+#[cfg(feature = "tokio")]
+pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

@@ -123,18 +123,24 @@ impl Timers {
         }
     }
 
-    /// Takes note that a close frame went out or came in: pings end, the closing deadline begins.
+    /// Takes note that a close frame went out or came in: pings end, the closing deadline begins,
+    /// and a client whose closing handshake is done waits for the server to drop TCP. Further calls
+    /// do not postpone a deadline.
     pub fn closing(&mut self, rules: &Rules, state: State, now: Instant) {
         self.ping = None;
         let begin = |timeout: Option<Duration>| timeout.map(|timeout| now + timeout);
-        if state == State::Complete
-            && rules.role == Role::Client
-            && let Some(deadline) = begin(rules.drop_timeout)
-        {
-            self.closing = Some((deadline, TimeoutKind::ServerConnectionDrop));
-        } else if self.closing.is_none() {
-            self.closing =
-                begin(rules.close_timeout).map(|at| (at, TimeoutKind::ClosingHandshake));
+        let drops = state == State::Complete && rules.role == Role::Client;
+        match self.closing {
+            Some((_, TimeoutKind::ServerConnectionDrop)) => {}
+            _ if drops && rules.drop_timeout.is_some() => {
+                self.closing = begin(rules.drop_timeout)
+                    .map(|at| (at, TimeoutKind::ServerConnectionDrop));
+            }
+            Some(_) => {}
+            None => {
+                self.closing =
+                    begin(rules.close_timeout).map(|at| (at, TimeoutKind::ClosingHandshake));
+            }
         }
     }
 

@@ -311,7 +311,7 @@ impl Sender {
 
     /// Draws four random octets from the source of the masking keys.
     pub fn random(&mut self) -> [u8; 4] {
-        (self.keys)().as_bytes()
+        *(self.keys)().as_bytes()
     }
 
     fn closing(&mut self) -> &mut Closing {

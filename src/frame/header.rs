@@ -103,7 +103,7 @@ impl Header {
             }
         }
         if let Some(key) = self.mask {
-            encoded.push(key.as_bytes());
+            encoded.push(*key.as_bytes());
         }
         encoded
     }
@@ -116,8 +116,7 @@ impl EncodedHeader {
         if let Some(room) = self.octets.get_mut(start..start + N) {
             room.copy_from_slice(&octets);
         }
-        // At most 14, by the header's own layout.
-        self.length += N as u8;
+        self.length += const { N as u8 };
     }
 }
 

@@ -133,13 +133,15 @@ impl Shared {
         self.half.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what the lock guards visible to those who do not take it.
-    pub(super) fn publish(&self, half: &Half) {
+    /// Makes what the lock guards visible to those who do not take it; tells whether that is news
+    /// for the driver.
+    pub(super) fn publish(&self, half: &Half) -> bool {
         let open = half.sender.state().is_open();
         let plain = if half.sender.is_plain() { PLAIN } else { 0 };
         let closing = if open { 0 } else { CLOSING };
         let work = if half.has_work() { WORK } else { 0 };
-        self.flags.store(plain | closing | work, Ordering::Release);
+        let before = self.flags.swap(plain | closing | work, Ordering::AcqRel);
+        (work | closing) & !before != 0
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -198,17 +200,24 @@ impl Shared {
     pub(super) fn command<R>(&self, command: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = command(&mut half);
-        self.wake_driver(&mut half);
+        self.wake_driver(&half);
         result
     }
 
-    /// Publishes what has changed, and wakes the driver if it has something to do now.
-    pub(super) fn wake_driver(&self, half: &mut Half) {
-        self.publish(half);
-        if half.has_work() || !half.sender.state().is_open() {
-            if let Some(driver) = &half.driver {
-                driver.wake_by_ref();
-            }
+    /// Does something with the sending half on behalf of the driver, which needs no waking.
+    pub(super) fn update<R>(&self, update: impl FnOnce(&mut Half) -> R) -> R {
+        let mut half = self.lock();
+        let result = update(&mut half);
+        self.publish(&half);
+        result
+    }
+
+    /// Publishes what has changed, and wakes the driver if it does not know already that there is
+    /// work: it looks again, under the lock, before it takes the sign away.
+    fn wake_driver(&self, half: &Half) {
+        let news = self.publish(half) || half.order.is_some();
+        if news && let Some(driver) = &half.driver {
+            driver.wake_by_ref();
         }
     }
 

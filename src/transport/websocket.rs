@@ -221,8 +221,12 @@ impl WebSocket {
     }
 
     pub(crate) fn shut_down(&self, frame: CloseFrame) {
+        self.close_because(frame, CloseCause::Shutdown);
+    }
+
+    pub(crate) fn close_because(&self, frame: CloseFrame, cause: CloseCause) {
         // A code that must not be sent was refused before.
-        let _ = self.0.close(Some(frame), CloseCause::Shutdown);
+        let _ = self.0.close(Some(frame), cause);
     }
 
     /// Waits for the end of the connection and says how it ended. Resolves before `on_close` is

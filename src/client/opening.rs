@@ -1,0 +1,161 @@
+//! A client's connection from the first octet to the last.
+
+use super::WebSocketClientProtocol;
+use super::protocol::ClientHandler;
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::{
+    CloseCause, CloseInfo, DeflateSettings, Endpoint, Receiver, Rules, Sender, TimeoutKind,
+};
+use crate::error::{Error, Result};
+use crate::handshake::client::{self, ConnectionResponse};
+use crate::handshake::{Agreed, HeadLimits, HeadReader, TransportDetails, Url};
+use crate::options::ClientOptions;
+use crate::transport::{
+    Driver, Facts, Handler, Stream, WebSocket, catch_panic, masking_key, random_octets,
+    read_response, within, write_all,
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What a connection is made with.
+pub(super) struct Target<P> {
+    pub(super) url: Url,
+    pub(super) options: Arc<ClientOptions>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) instance: P,
+}
+
+/// A connection whose opening handshake is done.
+struct Opened<S, P> {
+    driver: Driver<S, ClientHandler<P>>,
+    ws: WebSocket,
+    early: Vec<u8>,
+}
+
+/// Opens a connection on a stream and runs it to its end.
+pub(super) async fn run<P: WebSocketClientProtocol, S: Stream>(
+    target: Target<P>,
+    details: TransportDetails,
+    stream: S,
+) -> Result<CloseInfo> {
+    let mut opened = Box::pin(open(target, details, stream)).await?;
+    let early = std::mem::take(&mut opened.early);
+    Ok(opened.driver.run(early).await)
+}
+
+/// Opens a connection on a stream and lets it run in a task.
+pub(super) async fn spawn<P: WebSocketClientProtocol, S: Stream>(
+    target: Target<P>,
+    details: TransportDetails,
+    stream: S,
+) -> Result<WebSocket> {
+    let mut opened = Box::pin(open(target, details, stream)).await?;
+    let ws = opened.ws.clone();
+    tokio::spawn(async move {
+        let early = std::mem::take(&mut opened.early);
+        opened.driver.run(early).await;
+    });
+    Ok(ws)
+}
+
+async fn open<P: WebSocketClientProtocol, S: Stream>(
+    target: Target<P>,
+    details: TransportDetails,
+    stream: S,
+) -> Result<Opened<S, P>> {
+    let Target { url, options, rules, instance } = target;
+    let mut handler = ClientHandler(instance);
+    let opening = Opening { url, options, rules, details };
+    match opening.shake_hands(stream, &mut handler).await {
+        Ok((stream, response, agreed, early)) => {
+            let (ws, receiver) = opening.halves(agreed);
+            if let Err(error) = ask(&mut handler, &response).await {
+                let frame = match error.source() {
+                    Some(_) => CloseFrame::new(CloseCode::NORMAL, ""),
+                    None => error.close_frame().clone(),
+                };
+                ws.close_because(frame, CloseCause::Handler);
+            }
+            let driver = Driver::new(stream, ws.clone(), receiver, handler);
+            Ok(Opened { driver, ws, early })
+        }
+        Err(error) => {
+            let peer = opening.details.peer();
+            tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
+            let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
+            // Whatever comes of these, there is nothing left to close.
+            let _ = catch_panic(handler.on_error(&error), |result| result).await;
+            let _ = catch_panic(handler.on_close(info), |result| result).await;
+            Err(error)
+        }
+    }
+}
+
+/// Asks the instance what it thinks of the response.
+async fn ask<P: WebSocketClientProtocol>(
+    handler: &mut ClientHandler<P>,
+    response: &ConnectionResponse,
+) -> Result<(), crate::error::HandlerError> {
+    match catch_panic(handler.0.on_connect(response), |result| result).await {
+        Ok(result) => result,
+        Err(_) => {
+            tracing::error!(peer = %response.peer(), "on_connect panicked");
+            Err(crate::error::HandlerError::close(CloseCode::INTERNAL_ERROR, ""))
+        }
+    }
+}
+
+/// An opening handshake under way.
+struct Opening {
+    url: Url,
+    options: Arc<ClientOptions>,
+    rules: Arc<Rules>,
+    details: TransportDetails,
+}
+
+impl Opening {
+    async fn shake_hands<P: WebSocketClientProtocol, S: Stream>(
+        &self,
+        mut stream: S,
+        handler: &mut ClientHandler<P>,
+    ) -> Result<(S, ConnectionResponse, Agreed, Vec<u8>)> {
+        let time = self.options.common.open_handshake_timeout;
+        let deadline = time.map(|time| Instant::now() + time);
+        let connecting = catch_panic(handler.0.on_connecting(&self.details), |result| result)
+            .await
+            .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
+        let key = random_octets();
+        let (request, sent) =
+            client::request(&self.url, &self.options, connecting.as_ref(), key)?;
+        let limits = HeadLimits {
+            size: self.options.common.max_header_size,
+            line: self.options.common.max_header_line,
+            headers: self.options.common.max_headers,
+        };
+        let exchange = async {
+            write_all(&mut stream, &request).await?;
+            read_response(&mut stream, HeadReader::new(limits)).await
+        };
+        let (head, early) = within(deadline, exchange)
+            .await
+            .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
+        let (mut response, agreed) = client::check(head, &sent)?;
+        response.set_peer(self.details.peer().clone());
+        Ok((stream, response, agreed, early))
+    }
+
+    fn halves(&self, agreed: Agreed) -> (WebSocket, Receiver) {
+        let rules = &self.rules;
+        let deflate = agreed
+            .deflate
+            .map(|parameters| DeflateSettings { parameters, options: agreed.deflate_options });
+        let facts = Facts {
+            peer: self.details.peer().clone(),
+            path: self.url.resource().split('?').next().unwrap_or("/").into(),
+            subprotocol: agreed.subprotocol.map(Into::into),
+        };
+        let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
+        let ws = WebSocket::new(facts, sender, Arc::clone(rules));
+        (ws, Receiver::new(Arc::clone(rules), deflate.as_ref()))
+    }
+}

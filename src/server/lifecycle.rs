@@ -1,0 +1,97 @@
+//! Which connections a server has, and how they are told to end.
+
+use crate::connection::CloseInfo;
+use crate::transport::WebSocket;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The connections of one server.
+#[derive(Debug, Default)]
+pub(super) struct Lifecycle {
+    /// The server accepts no more; opening handshakes are answered with 503.
+    pub(super) draining: CancellationToken,
+    /// The deadline of the shutdown has passed.
+    pub(super) killed: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    open: Mutex<HashMap<u64, WebSocket>>,
+}
+
+impl Lifecycle {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, WebSocket>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists a connection until what is returned is dropped.
+    pub(super) fn register(self: &Arc<Self>, ws: WebSocket) -> Registered {
+        let id = ws.id();
+        self.lock().insert(id, ws);
+        Registered { lifecycle: Arc::clone(self), id }
+    }
+
+    pub(super) fn connections(&self) -> Vec<WebSocket> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Ends everything at once.
+    pub(super) fn kill(&self) {
+        self.draining.cancel();
+        self.killed.cancel();
+        self.connections().iter().for_each(WebSocket::kill);
+    }
+}
+
+/// A connection in the list of its server.
+#[derive(Debug)]
+pub(super) struct Registered {
+    lifecycle: Arc<Lifecycle>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.lifecycle.lock().remove(&self.id);
+    }
+}
+
+/// Counts connections from the moment they are accepted.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicUsize);
+
+/// One counted connection; uncounted when dropped, on whatever path.
+#[derive(Debug)]
+pub(super) struct Counted {
+    counter: Arc<Counter>,
+    /// How many there were before this one.
+    before: usize,
+}
+
+impl Counter {
+    pub(super) fn count(self: &Arc<Self>) -> Counted {
+        let before = self.0.fetch_add(1, Ordering::AcqRel);
+        Counted { counter: Arc::clone(self), before }
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Counted {
+    /// Tells whether there were `limit` connections before this one, and there still are.
+    pub(super) fn exceeds(&self, limit: u32) -> bool {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.before >= limit && self.counter.get() > limit
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counter.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What became of a connection that a server has accepted.
+pub(super) type Served = crate::error::Result<CloseInfo>;

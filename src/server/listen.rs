@@ -1,0 +1,182 @@
+//! A server that listens: the accept loop and the shutdown.
+
+use super::WebSocketServerProtocol;
+use super::factory::FactoryShared;
+use super::lifecycle::Lifecycle;
+use super::opening::{self, Incoming};
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::SendError;
+use crate::error::Result;
+use crate::transport::WebSocket;
+use std::borrow::Cow;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+/// A server that listens and serves connections in tasks of the runtime.
+///
+/// Dropping it stops it at once: connections are reset and callbacks dropped.
+/// [`shutdown`](Self::shutdown) and [`run_until`](Self::run_until) stop it gracefully,
+/// [`detach`](Self::detach) lets it run as long as the runtime does.
+#[derive(Debug)]
+#[must_use = "dropping a server stops it at once"]
+pub struct Server {
+    lifecycle: Arc<Lifecycle>,
+    local_addr: SocketAddr,
+    detached: bool,
+}
+
+impl Server {
+    pub(super) fn start<P: WebSocketServerProtocol>(
+        listener: TcpListener,
+        factory: Arc<FactoryShared<P>>,
+    ) -> Result<Self> {
+        let local_addr = listener.local_addr()?;
+        let lifecycle = Arc::<Lifecycle>::default();
+        tokio::spawn(accept_loop(listener, factory, Arc::clone(&lifecycle)));
+        Ok(Self { lifecycle, local_addr, detached: false })
+    }
+
+    /// Returns the address that the server listens on; tells the port where 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Returns the handles of the connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> Vec<WebSocket> {
+        self.lifecycle.connections()
+    }
+
+    /// Runs until `stop` resolves, whatever its output, and then shuts down gracefully: with 1001,
+    /// and 10 seconds for the connections to close.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail at present.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the server, which stops it at once.
+    pub async fn run_until(self, stop: impl Future) -> Result<()> {
+        stop.await;
+        self.shutdown(CloseCode::GOING_AWAY, "server shuts down", SHUTDOWN_DEADLINE).await
+    }
+
+    /// Shuts down: accepts no more, answers opening handshakes with 503, closes every connection
+    /// with this code and reason, and waits for them and their callbacks until the deadline, at
+    /// which what is left is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the code must not be sent; the server is dropped then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the server, which stops it at once.
+    pub async fn shutdown(
+        self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Cow<'static, str>>,
+        deadline: Duration,
+    ) -> Result<()> {
+        let frame = CloseFrame::new(code, reason);
+        if !frame.code.is_sendable() {
+            return Err(SendError::InvalidCloseCode { code: frame.code.as_u16() }.into());
+        }
+        let Self { lifecycle, .. } = &self;
+        lifecycle.draining.cancel();
+        lifecycle.tasks.close();
+        lifecycle.connections().iter().for_each(|ws| ws.shut_down(frame.clone()));
+        if timeout(deadline, lifecycle.tasks.wait()).await.is_err() {
+            let left = lifecycle.connections().len();
+            tracing::warn!(left, "connections dropped at the deadline of the shutdown");
+            lifecycle.kill();
+            lifecycle.tasks.wait().await;
+        }
+        Ok(())
+    }
+
+    /// Lets the server run without this handle, as long as the runtime does.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.detached {
+            self.lifecycle.kill();
+        }
+    }
+}
+
+/// The close frame for connections that open while the server shuts down.
+pub(super) fn going_away() -> CloseFrame {
+    CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
+}
+
+async fn accept_loop<P: WebSocketServerProtocol>(
+    listener: TcpListener,
+    factory: Arc<FactoryShared<P>>,
+    lifecycle: Arc<Lifecycle>,
+) {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = lifecycle.draining.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = SHORTEST_PAUSE;
+                serve(stream, peer, &factory, &lifecycle);
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, ?pause, "cannot accept connections for now");
+                tokio::select! {
+                    () = lifecycle.draining.cancelled() => return,
+                    () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                }
+            }
+        }
+    }
+}
+
+fn serve<P: WebSocketServerProtocol>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    factory: &Arc<FactoryShared<P>>,
+    lifecycle: &Arc<Lifecycle>,
+) {
+    if factory.settings().options.common.tcp_no_delay {
+        // Fails only on a socket that is gone already.
+        let _ = stream.set_nodelay(true);
+    }
+    let incoming = Incoming { stream, peer: peer.into(), counted: factory.counter.count() };
+    let serving = opening::serve(Arc::clone(factory), Arc::clone(lifecycle), incoming);
+    lifecycle.tasks.spawn(serving);
+}
+
+/// Tells errors of one connection, which was gone before it was accepted, from those of the
+/// process, such as a lack of descriptors, which last a while.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// How long `run_until` lets connections take to close.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,11 @@
+//! Servers: the protocol trait, the factory, listening.
+
+mod factory;
+mod lifecycle;
+mod listen;
+mod opening;
+mod protocol;
+
+pub use factory::WebSocketServerFactory;
+pub use listen::Server;
+pub use protocol::WebSocketServerProtocol;

@@ -1,0 +1,255 @@
+//! A server's connection from the first octet to the last.
+
+use super::WebSocketServerProtocol;
+use super::factory::{FactoryShared, Settings};
+use super::lifecycle::{Counted, Lifecycle, Registered, Served};
+use super::protocol::ServerHandler;
+use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
+use crate::error::{Error, Result};
+use crate::handshake::server::{self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest};
+use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader};
+use crate::peer::Peer;
+use crate::transport::{
+    Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key, read_request,
+    within, write_all,
+};
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::time::{Duration, Instant, timeout};
+
+/// A stream that was accepted.
+pub(super) struct Incoming<S> {
+    pub(super) stream: S,
+    pub(super) peer: Peer,
+    pub(super) counted: Counted,
+}
+
+/// A connection whose opening handshake is done.
+struct Opened<S, P> {
+    driver: Driver<S, ServerHandler<P>>,
+    early: Vec<u8>,
+    _registered: Registered,
+    _counted: Counted,
+}
+
+/// Serves one connection. The opening handshake is boxed, so that an open connection does not
+/// carry the room for it.
+pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
+    factory: Arc<FactoryShared<P>>,
+    lifecycle: Arc<Lifecycle>,
+    incoming: Incoming<S>,
+) -> impl Future<Output = Served> + Send {
+    let opening = Box::pin(open(factory, lifecycle, incoming));
+    async move {
+        let mut opened = opening.await?;
+        let early = std::mem::take(&mut opened.early);
+        Ok(opened.driver.run(early).await)
+    }
+}
+
+/// An opening handshake under way.
+struct Opening<S> {
+    stream: Option<S>,
+    peer: Peer,
+    settings: Arc<Settings>,
+    deadline: Option<Instant>,
+}
+
+async fn open<P: WebSocketServerProtocol, S: Stream>(
+    factory: Arc<FactoryShared<P>>,
+    lifecycle: Arc<Lifecycle>,
+    incoming: Incoming<S>,
+) -> Result<Opened<S, P>> {
+    let Incoming { stream, peer, counted } = incoming;
+    let settings = factory.settings();
+    let deadline = settings.options.common.open_handshake_timeout.map(|time| Instant::now() + time);
+    let mut opening = Opening { stream: Some(stream), peer, settings, deadline };
+    let opened = opening.run(&factory, &lifecycle, counted).await;
+    if let Err(error) = &opened {
+        let peer = &opening.peer;
+        match error {
+            Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
+            error => tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed"),
+        }
+    }
+    opened
+}
+
+impl<S: Stream> Opening<S> {
+    async fn run<P: WebSocketServerProtocol>(
+        &mut self,
+        factory: &FactoryShared<P>,
+        lifecycle: &Arc<Lifecycle>,
+        counted: Counted,
+    ) -> Result<Opened<S, P>> {
+        let (request, early) = self.request(lifecycle, &counted).await?;
+        // A factory that panics makes no instance, and is answered like a callback that does.
+        let Ok(instance) = catch_panic(std::future::ready(()), |()| (factory.make)()).await else {
+            return self.deny(&ConnectionDeny::internal("the factory panicked")).await;
+        };
+        let mut handler = ServerHandler(instance);
+        let opened = match self.ask(&mut handler, &request, lifecycle).await {
+            Ok(agreed) => Ok(agreed),
+            Err(error) => {
+                self.stream = None;
+                Err(error)
+            }
+        };
+        let (agreed, stream) = match (opened, self.stream.take()) {
+            (Ok(agreed), Some(stream)) => (agreed, stream),
+            (Err(error), _) => {
+                never_opened(&mut handler, &error).await;
+                return Err(error);
+            }
+            (Ok(_), None) => return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into()),
+        };
+        let (ws, receiver) = self.halves(&request, agreed);
+        let registered = lifecycle.register(ws.clone());
+        if lifecycle.draining.is_cancelled() {
+            ws.shut_down(super::listen::going_away());
+        }
+        let driver = Driver::new(stream, ws, receiver, handler);
+        Ok(Opened { driver, early, _registered: registered, _counted: counted })
+    }
+
+    /// Reads the request and checks it; answers one that is not acceptable.
+    async fn request(
+        &mut self,
+        lifecycle: &Lifecycle,
+        counted: &Counted,
+    ) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
+        let options = &self.settings.options;
+        let limits = HeadLimits {
+            size: options.common.max_header_size,
+            line: options.common.max_header_line,
+            headers: options.common.max_headers,
+        };
+        let Some(stream) = &mut self.stream else { return Err(gone()) };
+        let reading = within(self.deadline, read_request(stream, HeadReader::new(limits)));
+        let read = tokio::select! {
+            biased;
+            read = reading => read,
+            () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::TooManyConnections.into())),
+        };
+        let (head, early) = match read {
+            Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
+            Ok(Ok(read)) => read,
+            Ok(Err(Error::Handshake(error))) => return self.refuse(error).await,
+            Ok(Err(error)) => return Err(error),
+        };
+        if options.max_connections.is_some_and(|limit| counted.exceeds(limit))
+            || lifecycle.draining.is_cancelled()
+        {
+            return self.refuse(HandshakeError::TooManyConnections).await;
+        }
+        match server::check(head, options, self.peer.clone()) {
+            Checked::Upgrade(request) => Ok((request, early)),
+            Checked::Status(response) => {
+                self.answer(&response).await?;
+                Err(HandshakeError::UpgradeRequired.into())
+            }
+            Checked::Refused { error, response } => {
+                self.answer(&response).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Asks the protocol instance and sends the response.
+    async fn ask<P: WebSocketServerProtocol>(
+        &mut self,
+        handler: &mut ServerHandler<P>,
+        request: &ConnectionRequest,
+        lifecycle: &Lifecycle,
+    ) -> Result<Agreed> {
+        let mut asking = pin!(catch_panic(handler.0.on_connect(request), |verdict| verdict));
+        let verdict = match within(self.deadline, &mut asking).await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                // The client is dropped now; the callback may go on until the server ends.
+                self.stream = None;
+                tokio::select! {
+                    _ = &mut asking => {}
+                    () = lifecycle.killed.cancelled() => {}
+                }
+                return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
+            }
+        };
+        let options = &self.settings.options;
+        let accept = match verdict {
+            Ok(Ok(accept)) if accept.subprotocol().is_some() => accept,
+            Ok(Ok(accept)) => match ConnectionAccept::default_for(request, options).subprotocol() {
+                Some(protocol) => accept.protocol(protocol),
+                None => accept,
+            },
+            Ok(Err(deny)) => return self.deny(&deny).await,
+            Err(_) => return self.deny(&ConnectionDeny::internal("on_connect panicked")).await,
+        };
+        let (response, agreed) = match server::accept(request, &accept, options) {
+            Ok(accepted) => accepted,
+            Err(error) => return self.refuse(error).await,
+        };
+        let Some(stream) = &mut self.stream else { return Err(gone()) };
+        match within(self.deadline, write_all(stream, &response)).await {
+            Ok(written) => written?,
+            Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
+        }
+        Ok(agreed)
+    }
+
+    fn halves(&self, request: &ConnectionRequest, agreed: Agreed) -> (WebSocket, Receiver) {
+        let rules = &self.settings.rules;
+        let deflate = agreed
+            .deflate
+            .map(|parameters| DeflateSettings { parameters, options: agreed.deflate_options });
+        let facts = Facts {
+            peer: self.peer.clone(),
+            path: request.path().into(),
+            subprotocol: agreed.subprotocol.map(Into::into),
+        };
+        let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
+        let ws = WebSocket::new(facts, sender, Arc::clone(rules));
+        (ws, Receiver::new(Arc::clone(rules), deflate.as_ref()))
+    }
+
+    async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T> {
+        let response = server::refuse(&error, &self.settings.options);
+        self.answer(&response).await?;
+        Err(error.into())
+    }
+
+    async fn deny<T>(&mut self, deny: &ConnectionDeny) -> Result<T> {
+        if let Some(error) = deny.source_error() {
+            tracing::error!(peer = %self.peer, error = error as &dyn std::error::Error, "on_connect failed");
+        }
+        self.answer(&server::deny(deny)).await?;
+        Err(HandshakeError::Denied { status: deny.status() }.into())
+    }
+
+    /// Sends a last response and closes the stream.
+    async fn answer(&mut self, response: &[u8]) -> Result<()> {
+        let Some(mut stream) = self.stream.take() else { return Err(gone()) };
+        let answering = async {
+            if write_all(&mut stream, response).await.is_ok() {
+                close_stream(&mut stream).await;
+            }
+        };
+        // Whether the client read it or not, the connection is over.
+        let _ = timeout(LAST_RESPONSE, answering).await;
+        Ok(())
+    }
+}
+
+/// Tells an instance that its connection did not open.
+async fn never_opened<P: WebSocketServerProtocol>(handler: &mut ServerHandler<P>, error: &Error) {
+    let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
+    // Whatever comes of it, there is nothing left to close.
+    let _ = catch_panic(handler.on_close(info), |result| result).await;
+}
+
+fn gone() -> Error {
+    std::io::Error::from(std::io::ErrorKind::NotConnected).into()
+}
+
+/// How long a client that is refused may take to read the response.
+const LAST_RESPONSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,219 @@
+//! The driver: the one place that calls user code.
+
+use super::handler::Handler;
+use super::io::{Io, Notice, Stream, Turn, add};
+use super::pool::Lease;
+use super::WebSocket;
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
+use crate::error::{Error, HandlerError, HandlerResult};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+/// A connection with its protocol instance, from the opening to the close.
+pub(crate) struct Driver<S, H> {
+    io: Io<S>,
+    handler: H,
+}
+
+/// How a callback ended that did not end well.
+enum Fault {
+    Error(HandlerError),
+    Panic,
+    /// The server's deadline passed; the callback was dropped.
+    Killed,
+}
+
+impl<S: Stream, H: Handler> Driver<S, H> {
+    /// Makes the driver of a connection whose opening handshake is done.
+    pub(crate) fn new(stream: S, ws: WebSocket, receiver: Receiver, handler: H) -> Self {
+        let mut io = Io::new(stream, ws, receiver.in_pieces(H::RECEIVE));
+        io.auto_pong = H::AUTO_PONG;
+        Self { io, handler }
+    }
+
+    /// Runs the connection to its end; `early` came with the opening handshake.
+    pub(crate) async fn run(&mut self, early: Vec<u8>) -> CloseInfo {
+        let Self { io, handler } = self;
+        let ws = io.ws.clone();
+        io.call(pin!(handler.on_open(&ws)), &[]).await;
+        let mut input = Lease::from(early);
+        loop {
+            let mut rest: &mut [u8] = &mut input;
+            while let Some((event, after)) = io.next_event(rest) {
+                rest = after;
+                match event {
+                    Event::Message(message) => io.call(pin!(handler.on_message(&ws, message)), rest).await,
+                    Event::MessageBegin(kind) => io.call(pin!(handler.on_message_begin(&ws, kind)), rest).await,
+                    Event::FrameBegin { length } => io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest).await,
+                    Event::FrameData(chunk) => io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest).await,
+                    Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
+                    Event::Frame(payload) => io.call(pin!(handler.on_message_frame(&ws, payload)), rest).await,
+                    Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
+                    Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
+                    Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
+                    Event::Close(_) => {}
+                }
+            }
+            drop(std::mem::take(&mut input));
+            match poll_fn(|context| io.poll_turn(context)).await {
+                Turn::Input(lease) => input = lease,
+                Turn::Notice => {}
+                Turn::Ended => break,
+            }
+            while let Some(notice) = io.notices.pop_front() {
+                match notice {
+                    Notice::AutoPong(rtt) => io.call(pin!(handler.on_auto_pong(&ws, rtt)), &input).await,
+                    Notice::Drain => io.call(pin!(handler.on_drain(&ws)), &input).await,
+                }
+            }
+        }
+        Box::pin(say_goodbye(io, handler)).await
+    }
+}
+
+/// Tells the protocol instance how the connection ended.
+async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> CloseInfo {
+    let ws = io.ws.clone();
+    let info = ws.close_info().cloned().unwrap_or_else(|| CloseInfo::never_opened("", crate::connection::Endpoint::Local));
+    log_end(&ws, &info);
+    io.deaf = false;
+    if let CloseCause::Timeout(kind) = info.cause {
+        io.call(pin!(handler.on_timeout(&ws, kind)), &[]).await;
+    }
+    if let Some(error) = error_of(&info.cause) {
+        io.call(pin!(handler.on_error(&error)), &[]).await;
+    }
+    io.call(pin!(handler.on_close(info.clone())), &[]).await;
+    info
+}
+
+fn error_of(cause: &CloseCause) -> Option<Error> {
+    match cause {
+        CloseCause::Protocol(error) => Some(Error::Protocol(*error)),
+        CloseCause::Io(error) => Some(Error::Io(std::io::Error::new(error.kind(), std::sync::Arc::clone(error)))),
+        CloseCause::Timeout(kind) => Some(Error::Timeout(*kind)),
+        _ => None,
+    }
+}
+
+fn log_end(ws: &WebSocket, info: &CloseInfo) {
+    let (connection, peer) = (ws.id(), ws.peer());
+    match info.cause {
+        CloseCause::Protocol(error) => {
+            tracing::warn!(connection, %peer, code = info.local.as_ref().map(|frame| frame.code.as_u16()), %error, cause = ?error, "peer broke the protocol");
+        }
+        _ if info.was_clean => tracing::debug!(connection, %peer, %info, "connection closed"),
+        _ => tracing::info!(connection, %peer, %info, "connection lost"),
+    }
+}
+
+impl<S: Stream> Io<S> {
+    /// Takes the next event out of the input, after doing the protocol's own part of it; fails the
+    /// connection if the peer broke the protocol. Skips what the application has no ear for.
+    #[inline]
+    fn next_event<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
+        loop {
+            match self.receiver.receive(input) {
+                Ok((Some(Event::Message(message)), rest)) => {
+                    add(&self.ws.0.traffic.messages_received, 1);
+                    if !self.deaf {
+                        return Some((Event::Message(message), rest));
+                    }
+                    input = rest;
+                }
+                Ok((Some(event), rest)) => {
+                    self.take_note(&event);
+                    if !self.deaf {
+                        return Some((event, rest));
+                    }
+                    input = rest;
+                }
+                Ok((None, _)) => return None,
+                Err(error) => {
+                    self.fail(error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn take_note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Ping(_) | Event::Pong(_) if self.was_handled() => {}
+            Event::Ping(payload) => self.answer_ping(payload.to_vec()),
+            Event::Pong(payload) => self.handle_pong(payload),
+            Event::Close(frame) => {
+                self.ws.flush_cork();
+                self.receive_close(frame.clone());
+            }
+            Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
+            _ => {}
+        }
+    }
+
+    /// Runs a callback to its end; what it sends is corked, and while it waits the connection goes
+    /// on. `rest` is the input behind the event that the callback is about.
+    async fn call<F>(&mut self, mut callback: Pin<&mut F>, rest: &[u8])
+    where
+        F: Future<Output = HandlerResult>,
+    {
+        let outcome = poll_fn(|context| self.poll_callback(context, callback.as_mut(), rest)).await;
+        if let Err(fault) = outcome {
+            self.settle(fault);
+        }
+    }
+
+    #[inline]
+    fn poll_callback<F>(
+        &mut self,
+        context: &mut Context<'_>,
+        callback: Pin<&mut F>,
+        rest: &[u8],
+    ) -> Poll<Result<(), Fault>>
+    where
+        F: Future<Output = HandlerResult>,
+    {
+        self.cork();
+        // The instance may be left in any state by a panic; after one it is only told the end.
+        match catch_unwind(AssertUnwindSafe(|| callback.poll(context))) {
+            Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Fault::Error)),
+            Err(_) => Poll::Ready(Err(Fault::Panic)),
+            Ok(Poll::Pending) => match self.meanwhile(context, rest) {
+                true => Poll::Ready(Err(Fault::Killed)),
+                false => Poll::Pending,
+            },
+        }
+    }
+
+    #[cold]
+    fn settle(&mut self, fault: Fault) {
+        let (connection, peer) = (self.ws.id(), self.ws.peer());
+        self.deaf = true;
+        match fault {
+            Fault::Error(error) => {
+                match error.source() {
+                    Some(error) => tracing::error!(connection, %peer, error, "callback failed"),
+                    None => tracing::debug!(connection, %peer, %error, "callback closes"),
+                }
+                self.close_because(error.close_frame().clone(), CloseCause::Handler);
+            }
+            Fault::Panic => {
+                tracing::error!(connection, %peer, "callback panicked");
+                let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
+                self.close_because(frame, CloseCause::Panic);
+            }
+            Fault::Killed => {
+                tracing::warn!(connection, %peer, "callback dropped at the deadline of the shutdown");
+            }
+        }
+    }
+
+    fn close_because(&mut self, frame: CloseFrame, cause: CloseCause) {
+        self.ws.flush_cork();
+        // The code was checked when the frame was made.
+        let _ = self.ws.0.update(|half| half.sender.close_because(Some(frame), cause, &mut half.output));
+    }
+}

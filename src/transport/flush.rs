@@ -1,0 +1,138 @@
+//! Writing: what the callbacks of one read have sent leaves in one write.
+
+use super::cork;
+use super::io::{Io, Notice, Stream, add};
+use super::shared::LOW_WATER;
+use crate::connection::{CloseCause, Output};
+use bytes::Buf;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+impl<S: Stream> Io<S> {
+    /// Takes the cork of this thread for the connection, so that `send` needs no lock.
+    #[inline]
+    pub(super) fn cork(&mut self) {
+        if !self.corked {
+            self.corked = cork::take(self.ws.0.id);
+        }
+    }
+
+    /// Writes what was sent, as far as the stream takes it; the rest waits in the shared queue.
+    pub(super) fn flush(&mut self, context: &mut Context<'_>) {
+        if self.corked {
+            self.corked = false;
+            cork::release(|output, messages| self.write_corked(context, output, messages));
+        }
+        if self.ws.0.has_work() {
+            self.write_shared(context);
+        }
+        if self.unflushed
+            && let Some(stream) = &mut self.stream
+        {
+            match Pin::new(stream).poll_flush(context) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => self.end(CloseCause::Io(Arc::new(error))),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    fn write_corked(&mut self, context: &mut Context<'_>, output: &mut Output, messages: u64) {
+        add(&self.ws.0.traffic.messages_corked, messages);
+        if self.stream.is_none() {
+            return;
+        }
+        // What waits in the shared queue was sent later than what is corked, unless part of it is
+        // left over from an earlier write; and then nothing was corked.
+        if let Err(error) = self.write(context, output) {
+            return self.end(CloseCause::Io(Arc::new(error)));
+        }
+        if !output.is_empty() {
+            let mut rest = std::mem::take(output);
+            self.ws.0.update(|half| {
+                rest.append(std::mem::take(&mut half.output));
+                half.output = rest;
+            });
+        }
+    }
+
+    fn write_shared(&mut self, context: &mut Context<'_>) {
+        loop {
+            let mut half = self.ws.0.lock();
+            if half.output.is_empty()
+                && let Some(payload) = half.pong.take()
+            {
+                let half = &mut *half;
+                // Not sent once the connection is closing, and then not needed.
+                let _ = half.sender.pong(&payload, &mut half.output);
+            }
+            let mut output = std::mem::take(&mut half.output);
+            if output.is_empty() || self.stream.is_none() {
+                self.ws.0.publish(&half);
+                return;
+            }
+            half.in_flight = output.len();
+            drop(half);
+            let written = self.write(context, &mut output);
+            let blocked = !output.is_empty();
+            self.requeue(output);
+            match written {
+                Err(error) => return self.end(CloseCause::Io(Arc::new(error))),
+                Ok(()) if blocked => return,
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Puts back what the stream did not take, and tells those who wait for room.
+    fn requeue(&mut self, mut rest: Output) {
+        let mut half = self.ws.0.lock();
+        half.in_flight = 0;
+        rest.append(std::mem::take(&mut half.output));
+        half.output = rest;
+        if half.buffered() <= LOW_WATER {
+            if std::mem::take(&mut half.was_full) {
+                self.notices.push_back(Notice::Drain);
+            }
+            half.wake_waiters();
+        }
+        self.ws.0.publish(&half);
+    }
+
+    /// Writes until the stream takes no more or all is written.
+    fn write(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let before = output.len();
+        while output.has_remaining() {
+            match poll_write(Pin::new(stream), context, output) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(length)) => output.advance(length),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        self.unflushed |= output.len() < before;
+        add(&self.ws.0.traffic.octets_sent, (before - output.len()) as u64);
+        Ok(())
+    }
+}
+
+fn poll_write<S: AsyncWrite>(
+    stream: Pin<&mut S>,
+    context: &mut Context<'_>,
+    output: &Output,
+) -> Poll<io::Result<usize>> {
+    let chunk = output.chunk();
+    if chunk.len() == output.remaining() || !stream.is_write_vectored() {
+        return stream.poll_write(context, chunk);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = output.chunks_vectored(&mut slices);
+    stream.poll_write_vectored(context, slices.get(..filled).unwrap_or_default())
+}
+
+/// The most slices in one vectored write.
+const SLICES: usize = 32;

@@ -1,0 +1,43 @@
+//! Connections on tokio: the driver, the handle, the opening handshake on a stream.
+//!
+//! The driver of a connection is one future. It owns the stream, the receiving half and the user's
+//! protocol instance; the handle shares the sending half with it.
+//!
+//! ```text
+//! run:  on_open
+//!       loop { for each event in what was read { callback; while it waits: meanwhile }
+//!              turn: flush what the callbacks sent | orders | timers | read }
+//!       on_close
+//! meanwhile: flush | orders | timers | read ahead, up to a window, and answer control frames
+//! ```
+//!
+//! # Cancel safety
+//!
+//! Dropping a driver drops its connection at once; handles then report it as closed. Inside, only
+//! callbacks are awaited, and they are not cancelled while the server runs.
+
+mod codec;
+mod cork;
+mod driver;
+mod flush;
+mod handler;
+mod io;
+mod lookahead;
+mod opening;
+mod pool;
+mod random;
+mod shared;
+mod websocket;
+mod writer;
+
+pub use codec::{Frame, FrameCodec};
+pub(crate) use driver::Driver;
+pub(crate) use handler::{Handler, impl_handler};
+pub use io::Stream;
+pub(crate) use opening::{
+    catch_panic, close_stream, read_request, read_response, within, write_all,
+};
+pub(crate) use random::{masking_key, octets as random_octets};
+pub(crate) use shared::{Facts, HIGH_WATER};
+pub use websocket::{Sending, Stats, WebSocket};
+pub use writer::MessageWriter;

@@ -1,0 +1,104 @@
+//! The opening handshake on a stream: reads one head, writes one head.
+//!
+//! What the heads say is judged by `handshake`; deadlines are set by the caller.
+
+use super::io::Stream;
+use crate::error::Result;
+use crate::handshake::{HeadReader, RequestHead, ResponseHead};
+use std::future::poll_fn;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
+
+/// Reads the head of a request; returns it with what came after it.
+///
+/// Fails with an error of the handshake that can be answered, or with one of the stream.
+pub(crate) async fn read_request<S: Stream>(
+    stream: &mut S,
+    mut reader: HeadReader,
+) -> Result<(RequestHead, Vec<u8>)> {
+    let mut octets = Vec::new();
+    loop {
+        fill(stream, &mut octets).await?;
+        if let Some((head, length)) = reader.request(&octets)? {
+            return Ok((head, octets.split_off(length)));
+        }
+    }
+}
+
+/// Reads the head of a response; returns it with what came after it.
+pub(crate) async fn read_response<S: Stream>(
+    stream: &mut S,
+    mut reader: HeadReader,
+) -> Result<(ResponseHead, Vec<u8>)> {
+    let mut octets = Vec::new();
+    loop {
+        fill(stream, &mut octets).await?;
+        if let Some((head, length)) = reader.response(&octets)? {
+            return Ok((head, octets.split_off(length)));
+        }
+    }
+}
+
+async fn fill<S: Stream>(stream: &mut S, octets: &mut Vec<u8>) -> io::Result<()> {
+    octets.reserve(FIRST_READ);
+    match stream.read_buf(octets).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a head.
+pub(crate) async fn write_all<S: Stream>(stream: &mut S, octets: &[u8]) -> io::Result<()> {
+    stream.write_all(octets).await?;
+    stream.flush().await
+}
+
+/// Closes a stream after a last response: shuts it down for writing and reads to the end, so that
+/// no unread octet turns the response into a reset.
+pub(crate) async fn close_stream<S: Stream>(stream: &mut S) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut forgotten = [0; 1024];
+    while let Ok(1..) = stream.read(&mut forgotten).await {}
+}
+
+/// How many octets are asked for at once; most heads fit.
+const FIRST_READ: usize = 1 << 10;
+
+/// Waits until a deadline, if there is one.
+pub(crate) async fn within<F: Future>(
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await,
+        None => Ok(future.await),
+    }
+}
+
+/// A panic of user code.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+/// Runs user code to its end; its panic is reported, not passed on.
+pub(crate) async fn catch_panic<F: Future, R>(
+    future: F,
+    then: impl FnOnce(F::Output) -> R,
+) -> Result<R, Panicked> {
+    let mut future = pin!(future);
+    let output = poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await?;
+    catch_unwind(AssertUnwindSafe(|| then(output))).map_err(|_| Panicked)
+}
