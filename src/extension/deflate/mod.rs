@@ -1,5 +1,6 @@
 //! The `permessage-deflate` extension (RFC 7692).
 
+pub mod codec;
 pub mod negotiate;
 
 /// The name under which the extension is negotiated (RFC 7692 §7).
