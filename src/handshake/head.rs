@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::HandshakeError;
+use crate::options::{ClientOptions, CommonOptions, ServerOptions};
 
 /// How large a head may be; inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,28 @@ impl Default for HeadLimits {
             size: 32 << 10,
             line: 8 << 10,
             headers: 128,
+        }
+    }
+}
+
+impl From<&ServerOptions> for HeadLimits {
+    fn from(options: &ServerOptions) -> Self {
+        Self::of(&options.common)
+    }
+}
+
+impl From<&ClientOptions> for HeadLimits {
+    fn from(options: &ClientOptions) -> Self {
+        Self::of(&options.common)
+    }
+}
+
+impl HeadLimits {
+    fn of(options: &CommonOptions) -> Self {
+        Self {
+            size: options.max_header_size,
+            line: options.max_header_line,
+            headers: options.max_headers,
         }
     }
 }
@@ -77,7 +100,8 @@ impl HeadReader {
         let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
         let mut request = httparse::Request::new(&mut headers);
         let head = octets.get(..length).unwrap_or_default();
-        if !request.parse(head).map_err(fault)?.is_complete() {
+        let parsed = request.parse(head).map_err(|error| fault(error, head))?;
+        if parsed != httparse::Status::Complete(length) {
             return Err(HandshakeError::MalformedHead);
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -110,7 +134,8 @@ impl HeadReader {
         let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
         let mut response = httparse::Response::new(&mut headers);
         let head = octets.get(..length).unwrap_or_default();
-        if !response.parse(head).map_err(fault)?.is_complete() {
+        let parsed = response.parse(head).map_err(|error| fault(error, head))?;
+        if parsed != httparse::Status::Complete(length) {
             return Err(HandshakeError::MalformedHead);
         }
         let (Some(code), Some(minor)) = (response.code, response.version) else {
@@ -282,9 +307,20 @@ fn header_map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeEr
     Ok(map)
 }
 
-fn fault(error: httparse::Error) -> HandshakeError {
-    match error {
-        httparse::Error::Version => HandshakeError::UnsupportedHttpVersion,
+/// Tells another version of HTTP from what is no HTTP at all.
+fn fault(error: httparse::Error, head: &[u8]) -> HandshakeError {
+    if error != httparse::Error::Version {
+        return HandshakeError::MalformedHead;
+    }
+    let end = head.iter().position(|octet| *octet == b'\r');
+    let line = head.get(..end.unwrap_or(head.len())).unwrap_or_default();
+    let parts: Vec<_> = line.split(|octet| *octet == b' ').collect();
+    match parts.as_slice() {
+        [version, ..] if version.starts_with(b"HTTP/") => HandshakeError::UnsupportedHttpVersion,
+        [b"GET", _, version] if version.starts_with(b"HTTP/") => {
+            HandshakeError::UnsupportedHttpVersion
+        }
+        [_, _, version] if version.starts_with(b"HTTP/") => HandshakeError::UnsupportedMethod,
         _ => HandshakeError::MalformedHead,
     }
 }

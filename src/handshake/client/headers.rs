@@ -7,9 +7,13 @@ use crate::extension::{NegotiationError, Offer};
 use crate::handshake::{HandshakeError, at_most_once, exactly_once, has_token, joined};
 use crate::options::DeflateOptions;
 
-/// `Upgrade`: has `websocket`.
+/// `Upgrade`: exactly once, `websocket` and nothing else.
 pub(super) fn upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
-    has_token(headers, &header::UPGRADE, ("upgrade", "websocket"))
+    let name = "upgrade";
+    if exactly_once(headers, &header::UPGRADE, name)?.eq_ignore_ascii_case("websocket") {
+        return Ok(());
+    }
+    Err(HandshakeError::InvalidHeader { name })
 }
 
 /// `Connection`: has `Upgrade`.
