@@ -75,7 +75,10 @@ impl HandlerError {
         if !frame.code.is_sendable() {
             frame.code = CloseCode::INTERNAL_ERROR;
         }
-        Self { frame, source: None }
+        Self {
+            frame,
+            source: None,
+        }
     }
 
     /// Returns the close frame that the peer gets.
@@ -94,7 +97,10 @@ impl HandlerError {
 impl<E: StdError + Send + Sync + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
         let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
-        Self { frame, source: Some(Box::new(error)) }
+        Self {
+            frame,
+            source: Some(Box::new(error)),
+        }
     }
 }
 

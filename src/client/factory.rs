@@ -45,10 +45,18 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Fails if `url` is not a `ws://` or `wss://` URL (RFC 6455 §3).
     pub fn new(url: impl AsRef<str>, make: impl Fn() -> P + Send + Sync + 'static) -> Result<Self> {
-        let url = url.as_ref().parse().map_err(crate::handshake::HandshakeError::from)?;
+        let url = url
+            .as_ref()
+            .parse()
+            .map_err(crate::handshake::HandshakeError::from)?;
         let options = ClientOptions::default();
         let rules = Arc::new(Rules::client(&options));
-        Ok(Self { url, make: Box::new(make), options: Arc::new(options), rules })
+        Ok(Self {
+            url,
+            make: Box::new(make),
+            options: Arc::new(options),
+            rules,
+        })
     }
 
     /// Replaces the options of the connections made from now on.
@@ -113,7 +121,12 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        opening::spawn(self.target(), TransportDetails::client(Peer::Unknown), stream).await
+        opening::spawn(
+            self.target(),
+            TransportDetails::client(Peer::Unknown),
+            stream,
+        )
+        .await
     }
 
     /// As [`run`](Self::run), on a stream that is connected already.
@@ -126,7 +139,12 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future drops the connection.
     pub async fn run_stream<S: Stream>(&self, stream: S) -> Result<CloseInfo> {
-        opening::run(self.target(), TransportDetails::client(Peer::Unknown), stream).await
+        opening::run(
+            self.target(),
+            TransportDetails::client(Peer::Unknown),
+            stream,
+        )
+        .await
     }
 
     fn target(&self) -> Target<P> {
@@ -140,11 +158,19 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
 
     async fn dial(&self) -> Result<(TcpStream, TransportDetails)> {
         if self.url.is_secure() {
-            let text = "wss URLs need a TLS stream: connect it and use connect_stream or run_stream";
+            let text =
+                "wss URLs need a TLS stream: connect it and use connect_stream or run_stream";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text).into());
         }
-        let deadline = self.options.connect_timeout.map(|time| Instant::now() + time);
-        let host = self.url.host().trim_start_matches('[').trim_end_matches(']');
+        let deadline = self
+            .options
+            .connect_timeout
+            .map(|time| Instant::now() + time);
+        let host = self
+            .url
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         let connecting = TcpStream::connect((host, self.url.port()));
         let stream = within(deadline, connecting)
             .await

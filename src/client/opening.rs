@@ -63,9 +63,19 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
     details: TransportDetails,
     stream: S,
 ) -> Result<Opened<S, P>> {
-    let Target { url, options, rules, instance } = target;
+    let Target {
+        url,
+        options,
+        rules,
+        instance,
+    } = target;
     let mut handler = ClientHandler(instance);
-    let opening = Opening { url, options, rules, details };
+    let opening = Opening {
+        url,
+        options,
+        rules,
+        details,
+    };
     match opening.shake_hands(stream, &mut handler).await {
         Ok((stream, response, agreed, early)) => {
             let (ws, receiver) = opening.halves(agreed);
@@ -100,7 +110,10 @@ async fn ask<P: WebSocketClientProtocol>(
         Ok(result) => result,
         Err(_) => {
             tracing::error!(peer = %response.peer(), "on_connect panicked");
-            Err(crate::error::HandlerError::close(CloseCode::INTERNAL_ERROR, ""))
+            Err(crate::error::HandlerError::close(
+                CloseCode::INTERNAL_ERROR,
+                "",
+            ))
         }
     }
 }
@@ -125,13 +138,8 @@ impl Opening {
             .await
             .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
         let key = random_octets();
-        let (request, sent) =
-            client::request(&self.url, &self.options, connecting.as_ref(), key)?;
-        let limits = HeadLimits {
-            size: self.options.common.max_header_size,
-            line: self.options.common.max_header_line,
-            headers: self.options.common.max_headers,
-        };
+        let (request, sent) = client::request(&self.url, &self.options, connecting.as_ref(), key)?;
+        let limits = HeadLimits::from(&*self.options);
         let exchange = async {
             write_all(&mut stream, &request).await?;
             read_response(&mut stream, HeadReader::new(limits)).await
@@ -146,9 +154,10 @@ impl Opening {
 
     fn halves(&self, agreed: Agreed) -> (WebSocket, Receiver) {
         let rules = &self.rules;
-        let deflate = agreed
-            .deflate
-            .map(|parameters| DeflateSettings { parameters, options: agreed.deflate_options });
+        let deflate = agreed.deflate.map(|parameters| DeflateSettings {
+            parameters,
+            options: agreed.deflate_options,
+        });
         let facts = Facts {
             peer: self.details.peer().clone(),
             path: self.url.resource().split('?').next().unwrap_or("/").into(),

@@ -42,12 +42,19 @@ pub(super) enum Place {
 
 impl Assembler {
     pub(super) fn new(inflation: Option<Box<Inflation>>) -> Self {
-        Self { inflation, ..Self::default() }
+        Self {
+            inflation,
+            ..Self::default()
+        }
     }
 
     /// Checks the header of a data frame against the message so far and the limits.
     #[inline]
-    pub(super) fn begin_frame(&mut self, header: &Header, rules: &Rules) -> Result<Place, ProtocolError> {
+    pub(super) fn begin_frame(
+        &mut self,
+        header: &Header,
+        rules: &Rules,
+    ) -> Result<Place, ProtocolError> {
         let place = match (header.opcode, self.kind) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(_)) => Place::Later,
@@ -63,10 +70,14 @@ impl Assembler {
             return Err(ProtocolError::FrameTooLarge { size, limit });
         }
         if self.fragments > rules.max_fragments {
-            return Err(ProtocolError::TooManyFragments { limit: rules.max_fragments });
+            return Err(ProtocolError::TooManyFragments {
+                limit: rules.max_fragments,
+            });
         }
         if !self.compressed && header.length > rules.max_message.saturating_sub(self.length) {
-            return Err(ProtocolError::MessageTooLarge { limit: rules.max_message });
+            return Err(ProtocolError::MessageTooLarge {
+                limit: rules.max_message,
+            });
         }
         Ok(place)
     }
@@ -95,7 +106,11 @@ impl Assembler {
 
     /// Takes a message that came uncompressed in one frame and lies in one piece.
     #[inline]
-    pub(super) fn whole<'a>(&mut self, payload: &'a [u8], rules: &Rules) -> Result<Message<'a>, ProtocolError> {
+    pub(super) fn whole<'a>(
+        &mut self,
+        payload: &'a [u8],
+        rules: &Rules,
+    ) -> Result<Message<'a>, ProtocolError> {
         let kind = self.kind.take();
         match kind {
             Some(MessageKind::Text) if !rules.validate_utf8 => {
@@ -116,7 +131,12 @@ impl Assembler {
     }
 
     /// Takes a piece of payload into the body; `missing` octets of the frame are to follow it.
-    pub(super) fn absorb(&mut self, piece: &[u8], missing: u64, rules: &Rules) -> Result<(), ProtocolError> {
+    pub(super) fn absorb(
+        &mut self,
+        piece: &[u8],
+        missing: u64,
+        rules: &Rules,
+    ) -> Result<(), ProtocolError> {
         if self.compressed {
             return self.inflate(piece, rules);
         }
@@ -126,7 +146,9 @@ impl Assembler {
     }
 
     fn inflate(&mut self, piece: &[u8], rules: &Rules) -> Result<(), ProtocolError> {
-        let Some(inflation) = &mut self.inflation else { return Err(ProtocolError::CorruptDeflate) };
+        let Some(inflation) = &mut self.inflation else {
+            return Err(ProtocolError::CorruptDeflate);
+        };
         let start = self.body.len();
         inflation.inflate(piece, &mut self.body, rules.max_message)?;
         self.check_inflated(start, rules)
@@ -145,7 +167,9 @@ impl Assembler {
         if self.kind == Some(MessageKind::Text) && rules.validate_utf8 {
             // §8.1, and the strict reading of it: fail at the first octet that cannot be UTF-8,
             // even if the frame or the message is still incomplete.
-            self.utf8.validate(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+            self.utf8
+                .validate(piece)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         Ok(())
     }
@@ -154,7 +178,8 @@ impl Assembler {
     /// that they do: never more than doubles what is there.
     fn reserve(&mut self, expected: u64) {
         let trusted = self.body.len().max(TRUSTED);
-        self.body.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
+        self.body
+            .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }
 
     /// Gives the room at the end of the body to read the next octets straight into.

@@ -82,7 +82,11 @@ impl CloseInfo {
     /// Tells whether the connection ended as planned: cleanly, with 1000, 1001 or no code.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        let planned = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS];
+        let planned = [
+            CloseCode::NORMAL,
+            CloseCode::GOING_AWAY,
+            CloseCode::NO_STATUS,
+        ];
         self.was_clean && planned.contains(&self.code)
     }
 
@@ -105,7 +109,11 @@ impl CloseInfo {
 
 impl std::fmt::Display for CloseInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let clean = if self.was_clean { "cleanly" } else { "uncleanly" };
+        let clean = if self.was_clean {
+            "cleanly"
+        } else {
+            "uncleanly"
+        };
         let by = match self.closed_by {
             Endpoint::Local => "this end",
             Endpoint::Peer => "the peer",
@@ -160,7 +168,10 @@ impl Closing {
         let (code, reason) = match (&self.remote, received) {
             (Some(frame), _) => (frame.code, frame.reason.clone().into_owned()),
             (None, true) => (CloseCode::NO_STATUS, String::new()),
-            (None, false) => (CloseCode::ABNORMAL, format!("connection was closed uncleanly ({cause})")),
+            (None, false) => (
+                CloseCode::ABNORMAL,
+                format!("connection was closed uncleanly ({cause})"),
+            ),
         };
         CloseInfo {
             opened: true,

@@ -34,11 +34,21 @@ impl Inflation {
             Role::Server => parameters.client_no_context_takeover,
             Role::Client => parameters.server_no_context_takeover,
         };
-        Self { context_takeover: !without, inflater: None }
+        Self {
+            context_takeover: !without,
+            inflater: None,
+        }
     }
 
-    pub(super) fn inflate(&mut self, input: &[u8], out: &mut BytesMut, limit: u64) -> Result<(), ProtocolError> {
-        self.inflater().inflate(input, out, Some(limit)).map_err(|error| fault(&error))
+    pub(super) fn inflate(
+        &mut self,
+        input: &[u8],
+        out: &mut BytesMut,
+        limit: u64,
+    ) -> Result<(), ProtocolError> {
+        self.inflater()
+            .inflate(input, out, Some(limit))
+            .map_err(|error| fault(&error))
     }
 
     /// Ends a message; fails if the compressed data break off.
@@ -52,7 +62,9 @@ impl Inflation {
 
     fn inflater(&mut self) -> &mut Inflater {
         // A window of 15 bits inflates whatever a peer compressed with fewer.
-        let config = InflaterConfig { context_takeover: self.context_takeover };
+        let config = InflaterConfig {
+            context_takeover: self.context_takeover,
+        };
         self.inflater.get_or_insert_with(|| Inflater::new(config))
     }
 }
@@ -79,12 +91,14 @@ impl Deflation {
     pub(super) fn new(role: Role, settings: &DeflateSettings) -> Option<Self> {
         let parameters = &settings.parameters;
         let (window_bits, without) = match role {
-            Role::Server => {
-                (parameters.server_max_window_bits, parameters.server_no_context_takeover)
-            }
-            Role::Client => {
-                (parameters.client_max_window_bits, parameters.client_no_context_takeover)
-            }
+            Role::Server => (
+                parameters.server_max_window_bits,
+                parameters.server_no_context_takeover,
+            ),
+            Role::Client => (
+                parameters.client_max_window_bits,
+                parameters.client_no_context_takeover,
+            ),
         };
         let config = DeflaterConfig {
             window_bits,

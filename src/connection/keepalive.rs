@@ -77,13 +77,18 @@ impl Timers {
                 paused: None,
             })
         });
-        Self { closing: None, ping }
+        Self {
+            closing: None,
+            ping,
+        }
     }
 
     /// Tells whether [`received`](Self::received) has any use for being called.
     #[must_use]
     pub fn watches_traffic(&self) -> bool {
-        self.ping.as_ref().is_some_and(|ping| ping.rules.restart_on_any_traffic)
+        self.ping
+            .as_ref()
+            .is_some_and(|ping| ping.rules.restart_on_any_traffic)
     }
 
     /// Takes note that octets arrived.
@@ -99,7 +104,9 @@ impl Timers {
     /// Takes note of a pong; returns the round-trip time if it answers the last automatic ping.
     pub fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         let ping = self.ping.as_mut()?;
-        let (_, sent) = ping.unanswered.take_if(|(expected, _)| expected == payload)?;
+        let (_, sent) = ping
+            .unanswered
+            .take_if(|(expected, _)| expected == payload)?;
         ping.next = now + ping.rules.interval;
         ping.expires = None;
         Some(now - sent)
@@ -133,8 +140,8 @@ impl Timers {
         match self.closing {
             Some((_, TimeoutKind::ServerConnectionDrop)) => {}
             _ if drops && rules.drop_timeout.is_some() => {
-                self.closing = begin(rules.drop_timeout)
-                    .map(|at| (at, TimeoutKind::ServerConnectionDrop));
+                self.closing =
+                    begin(rules.drop_timeout).map(|at| (at, TimeoutKind::ServerConnectionDrop));
             }
             Some(_) => {}
             None => {
@@ -148,16 +155,23 @@ impl Timers {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let closing = self.closing.map(|(deadline, _)| deadline);
-        let ping = self.ping.as_ref().and_then(|ping| match (ping.paused, ping.expires) {
-            (Some(_), _) => None,
-            (None, Some(expires)) => Some(expires),
-            (None, None) => Some(ping.next),
-        });
+        let ping = self
+            .ping
+            .as_ref()
+            .and_then(|ping| match (ping.paused, ping.expires) {
+                (Some(_), _) => None,
+                (None, Some(expires)) => Some(expires),
+                (None, None) => Some(ping.next),
+            });
         closing.into_iter().chain(ping).min()
     }
 
     /// Returns what is due; `random` fills the payload of a ping.
-    pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> [u8; 4]) -> Option<Due> {
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        random: &mut dyn FnMut() -> [u8; 4],
+    ) -> Option<Due> {
         if let Some((deadline, kind)) = self.closing
             && deadline <= now
         {

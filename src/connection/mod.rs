@@ -97,7 +97,12 @@ pub enum Happening {
 impl Connection {
     /// Makes one end of a connection that opens at `now`.
     #[must_use]
-    pub fn new(rules: Rules, deflate: Option<&DeflateSettings>, keys: MaskingKeys, now: Instant) -> Self {
+    pub fn new(
+        rules: Rules,
+        deflate: Option<&DeflateSettings>,
+        keys: MaskingKeys,
+        now: Instant,
+    ) -> Self {
         let rules = Arc::new(rules);
         Self {
             timers: Timers::new(&rules, now),
@@ -160,7 +165,8 @@ impl Connection {
 
     fn fail(&mut self, error: ProtocolError, now: Instant) {
         let frame = CloseFrame::new(error.close_code(), error.to_string());
-        self.sender.fail(Some(frame), CloseCause::Protocol(error), &mut self.output);
+        self.sender
+            .fail(Some(frame), CloseCause::Protocol(error), &mut self.output);
         self.closing(now);
         if self.receiver.rules().fail_by_drop {
             self.end(CloseCause::Protocol(error));

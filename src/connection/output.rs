@@ -56,9 +56,15 @@ impl Output {
 
     /// Appends a frame; `mask` is the key that its payload is masked with on the way.
     #[inline]
-    pub(super) fn push_frame(&mut self, header: &Header, payload: Payload<'_>, mask: Option<MaskingKey>) {
+    pub(super) fn push_frame(
+        &mut self,
+        header: &Header,
+        payload: Payload<'_>,
+        mask: Option<MaskingKey>,
+    ) {
         let encoded = header.encode();
-        self.inline.reserve(encoded.len() + payload.len().min(BY_REFERENCE));
+        self.inline
+            .reserve(encoded.len() + payload.len().min(BY_REFERENCE));
         self.extend_from_slice(&encoded);
         match mask {
             Some(key) => self.push_masked(payload, key),
@@ -96,7 +102,10 @@ impl Output {
     fn push_reference(&mut self, payload: Bytes) {
         let before: usize = self.references.iter().map(|reference| reference.gap).sum();
         self.length += payload.len();
-        self.references.push_back(Reference { gap: self.inline.len() - before, payload });
+        self.references.push_back(Reference {
+            gap: self.inline.len() - before,
+            payload,
+        });
     }
 
     /// Appends all of `other`.
@@ -156,7 +165,9 @@ impl Buf for Output {
         let mut inline: &[u8] = &self.inline;
         let mut filled = 0;
         let mut put = |octets: &'a [u8]| {
-            let Some(slot) = slices.get_mut(filled) else { return };
+            let Some(slot) = slices.get_mut(filled) else {
+                return;
+            };
             if !octets.is_empty() {
                 *slot = IoSlice::new(octets);
                 filled += 1;
@@ -212,8 +223,13 @@ mod tests {
     fn push(output: &mut Output, payload: impl Into<Payload<'static>>) -> Vec<u8> {
         let payload = payload.into();
         let length = payload.len() as u64;
-        let header =
-            Header { fin: true, rsv: Rsv::NONE, opcode: Opcode::Binary, mask: None, length };
+        let header = Header {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode: Opcode::Binary,
+            mask: None,
+            length,
+        };
         let expected = [&header.encode()[..], &payload].concat();
         output.push_frame(&header, payload, None);
         expected

@@ -18,7 +18,10 @@ impl PartialHeader {
     /// Decodes the next header: the header and how many octets of `input` it took. Keeps `input`
     /// if it ends before the header does, and then returns `None`.
     #[inline]
-    pub(super) fn decode(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+    pub(super) fn decode(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Option<(Header, usize)>, ProtocolError> {
         if self.length == 0 {
             let decoded = Header::decode(input)?;
             if decoded.is_none() {
@@ -28,15 +31,25 @@ impl PartialHeader {
         }
         let before = usize::from(self.length);
         self.push(input);
-        let octets = self.octets.get(..usize::from(self.length)).unwrap_or_default();
-        let Some((header, length)) = Header::decode(octets)? else { return Ok(None) };
+        let octets = self
+            .octets
+            .get(..usize::from(self.length))
+            .unwrap_or_default();
+        let Some((header, length)) = Header::decode(octets)? else {
+            return Ok(None);
+        };
         self.length = 0;
         Ok(Some((header, length - before)))
     }
 
     /// Appends as much of `input` as a header can have.
     fn push(&mut self, input: &[u8]) {
-        for (slot, octet) in self.octets.iter_mut().skip(usize::from(self.length)).zip(input) {
+        for (slot, octet) in self
+            .octets
+            .iter_mut()
+            .skip(usize::from(self.length))
+            .zip(input)
+        {
             *slot = *octet;
             self.length += 1;
         }
@@ -66,7 +79,8 @@ impl PartialControl {
     /// Takes what belongs to the frame from the start of `input`; returns how many octets that was.
     pub(super) fn push(&mut self, input: &[u8]) -> usize {
         let taken = self.missing.min(input.len());
-        self.payload.extend_from_slice(input.get(..taken).unwrap_or_default());
+        self.payload
+            .extend_from_slice(input.get(..taken).unwrap_or_default());
         self.missing -= taken;
         taken
     }
@@ -96,8 +110,13 @@ pub(super) fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Protocol
     };
     let code = CloseCode::from(u16::from_be_bytes(*code));
     if !code.is_sendable() {
-        return Err(ProtocolError::InvalidCloseCode { code: code.as_u16() });
+        return Err(ProtocolError::InvalidCloseCode {
+            code: code.as_u16(),
+        });
     }
     let reason = std::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
-    Ok(Some(CloseFrame { code, reason: Cow::Owned(reason.to_owned()) }))
+    Ok(Some(CloseFrame {
+        code,
+        reason: Cow::Owned(reason.to_owned()),
+    }))
 }

@@ -32,7 +32,13 @@ impl PreparedMessage {
             false => Opcode::Text,
         };
         let length = message.len() as u64;
-        let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: None, length };
+        let header = Header {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode,
+            mask: None,
+            length,
+        };
         let mut frame = Output::default();
         frame.push_frame(&header, Payload::from(message.as_bytes()), None);
         let frame = frame.split().freeze();

@@ -193,7 +193,9 @@ impl Receiver {
         loop {
             match self.phase {
                 Phase::Header => {
-                    let Some((header, length)) = self.header.decode(input)? else { break };
+                    let Some((header, length)) = self.header.decode(input)? else {
+                        break;
+                    };
                     input = split(input, length).1;
                     self.begin_frame(&header)?;
                 }
@@ -209,7 +211,12 @@ impl Receiver {
                 }
                 Phase::FrameBegin => {
                     self.phase = Phase::Payload;
-                    return Ok((Some(Event::FrameBegin { length: self.frame.missing }), input));
+                    return Ok((
+                        Some(Event::FrameBegin {
+                            length: self.frame.missing,
+                        }),
+                        input,
+                    ));
                 }
                 Phase::FrameEnd => {
                     self.phase = self.after_frame();
@@ -288,9 +295,13 @@ impl Receiver {
     }
 
     fn control<'a>(&mut self, input: &'a mut [u8]) -> Received<'a> {
-        let Some(control) = &mut self.control else { return Ok((None, &mut [])) };
+        let Some(control) = &mut self.control else {
+            return Ok((None, &mut []));
+        };
         let taken = control.push(input);
-        let Some((opcode, payload)) = control.finish() else { return Ok((None, &mut [])) };
+        let Some((opcode, payload)) = control.finish() else {
+            return Ok((None, &mut []));
+        };
         self.control = None;
         self.phase = Phase::Header;
         let rest = split(input, taken).1;
@@ -307,7 +318,9 @@ impl Receiver {
 
     #[inline]
     fn payload<'a>(&mut self, input: &'a mut [u8]) -> Received<'a> {
-        let mut at_hand = usize::try_from(self.frame.missing).unwrap_or(usize::MAX).min(input.len());
+        let mut at_hand = usize::try_from(self.frame.missing)
+            .unwrap_or(usize::MAX)
+            .min(input.len());
         if self.receive == Receive::Stream && self.message.is_compressed() {
             at_hand = at_hand.min(INFLATED_AT_ONCE);
         }
@@ -325,7 +338,8 @@ impl Receiver {
                     let message = self.message.whole(piece, &self.rules)?;
                     return Ok((Some(Event::Message(message)), rest));
                 }
-                self.message.absorb(piece, self.frame.missing, &self.rules)?;
+                self.message
+                    .absorb(piece, self.frame.missing, &self.rules)?;
                 Ok((self.end_of_message_frame()?, rest))
             }
             Receive::Frames => {
@@ -334,7 +348,8 @@ impl Receiver {
                     self.end_of_piece()?;
                     return Ok((Some(Event::Frame(Payload::from(&*piece))), rest));
                 }
-                self.message.absorb(piece, self.frame.missing, &self.rules)?;
+                self.message
+                    .absorb(piece, self.frame.missing, &self.rules)?;
                 Ok((self.end_of_frame()?, rest))
             }
             Receive::Stream => self.stream(piece, rest),

@@ -55,7 +55,9 @@ impl Scanner {
             if self.skip > 0 {
                 let skipped = self.skip.min(input.len() as u64);
                 self.skip -= skipped;
-                *input = input.get(usize::try_from(skipped).ok()?..).unwrap_or_default();
+                *input = input
+                    .get(usize::try_from(skipped).ok()?..)
+                    .unwrap_or_default();
                 continue;
             }
             if let Some(control) = &mut self.control {

@@ -113,7 +113,11 @@ impl Sender {
             let opcode = opcode_of(&message);
             let compressed = deflation.compress(message.as_bytes(), Part::Last);
             if let Some(compressed) = compressed {
-                let frame = Outgoing { opcode, rsv: Rsv::RSV1, payload: compressed.into() };
+                let frame = Outgoing {
+                    opcode,
+                    rsv: Rsv::RSV1,
+                    payload: compressed.into(),
+                };
                 write_fragments(&self.rules, &mut self.keys, frame, out);
                 deflation.end_message();
                 return Ok(());
@@ -129,7 +133,11 @@ impl Sender {
     /// # Errors
     ///
     /// Fails as [`send`](Self::send) does.
-    pub fn send_prepared(&mut self, prepared: &PreparedMessage, out: &mut Output) -> Result<(), SendError> {
+    pub fn send_prepared(
+        &mut self,
+        prepared: &PreparedMessage,
+        out: &mut Output,
+    ) -> Result<(), SendError> {
         let whole = self.rules.fragment_size >= prepared.message().len() as u64;
         if !self.is_plain() || self.rules.mask_outgoing || !whole {
             return self.send(prepared.message().borrowed(), out);
@@ -151,7 +159,11 @@ impl Sender {
             MessageKind::Binary => Opcode::Binary,
         };
         let compressed = self.deflation.is_some() && compress == Compress::Auto;
-        self.partial = Some(Partial { opcode, compressed, length: 0 });
+        self.partial = Some(Partial {
+            opcode,
+            compressed,
+            length: 0,
+        });
         Ok(())
     }
 
@@ -160,11 +172,18 @@ impl Sender {
     /// # Errors
     ///
     /// Fails if the connection is not open or the message grows too large; the part is not sent.
-    pub fn part(&mut self, payload: Payload<'_>, part: Part, out: &mut Output) -> Result<(), SendError> {
+    pub fn part(
+        &mut self,
+        payload: Payload<'_>,
+        part: Part,
+        out: &mut Output,
+    ) -> Result<(), SendError> {
         if !self.state.is_open() {
             return Err(SendError::Closed);
         }
-        let Some(partial) = &mut self.partial else { return Err(SendError::Closed) };
+        let Some(partial) = &mut self.partial else {
+            return Err(SendError::Closed);
+        };
         check_size(&self.rules, partial.length + payload.len() as u64)?;
         partial.length += payload.len() as u64;
         let opcode = std::mem::replace(&mut partial.opcode, Opcode::Continuation);
@@ -172,13 +191,27 @@ impl Sender {
         let (rsv, payload) = match &mut self.deflation {
             Some(deflation) if partial.compressed => {
                 let rsv = if first { Rsv::RSV1 } else { Rsv::NONE };
-                let compressed = deflation.compress(&payload, part).ok_or(SendError::Closed)?;
+                let compressed = deflation
+                    .compress(&payload, part)
+                    .ok_or(SendError::Closed)?;
                 (rsv, Payload::from(compressed))
             }
             _ => (Rsv::NONE, payload),
         };
         let fin = part == Part::Last;
-        write_frame(&self.rules, &mut self.keys, (fin, Outgoing { opcode, rsv, payload }), out);
+        write_frame(
+            &self.rules,
+            &mut self.keys,
+            (
+                fin,
+                Outgoing {
+                    opcode,
+                    rsv,
+                    payload,
+                },
+            ),
+            out,
+        );
         if fin {
             self.partial = None;
             if let Some(deflation) = &mut self.deflation {
@@ -206,19 +239,30 @@ impl Sender {
         self.control(Opcode::Pong, payload, out)
     }
 
-    fn control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Output) -> Result<(), SendError> {
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Output,
+    ) -> Result<(), SendError> {
         if !self.state.is_open() {
             return Err(SendError::Closed);
         }
         if payload.len() > 125 {
-            return Err(SendError::ControlPayloadTooLong { size: payload.len() });
+            return Err(SendError::ControlPayloadTooLong {
+                size: payload.len(),
+            });
         }
         self.write_control(opcode, payload, out);
         Ok(())
     }
 
     fn write_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Output) {
-        let frame = Outgoing { opcode, rsv: Rsv::NONE, payload: payload.into() };
+        let frame = Outgoing {
+            opcode,
+            rsv: Rsv::NONE,
+            payload: payload.into(),
+        };
         write_frame(&self.rules, &mut self.keys, (true, frame), out);
     }
 
@@ -246,7 +290,9 @@ impl Sender {
         if let Some(CloseFrame { code, .. }) = &frame
             && !code.is_sendable()
         {
-            return Err(SendError::InvalidCloseCode { code: code.as_u16() });
+            return Err(SendError::InvalidCloseCode {
+                code: code.as_u16(),
+            });
         }
         if self.state.is_open() {
             self.closing().begin(Endpoint::Local, cause);
@@ -329,7 +375,9 @@ impl Sender {
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -362,7 +410,11 @@ pub fn write_message(
     out: &mut Output,
 ) {
     let opcode = opcode_of(&message);
-    let outgoing = Outgoing { opcode, rsv: Rsv::NONE, payload: message.into_payload() };
+    let outgoing = Outgoing {
+        opcode,
+        rsv: Rsv::NONE,
+        payload: message.into_payload(),
+    };
     write_fragments(rules, keys, outgoing, out);
 }
 
@@ -383,12 +435,30 @@ fn write_fragments(
     if whole.payload.len() as u64 <= rules.fragment_size {
         return write_frame(rules, keys, (true, whole), out);
     }
-    let Outgoing { mut opcode, mut rsv, payload } = whole;
-    let size = usize::try_from(rules.fragment_size).unwrap_or(usize::MAX).max(1);
+    let Outgoing {
+        mut opcode,
+        mut rsv,
+        payload,
+    } = whole;
+    let size = usize::try_from(rules.fragment_size)
+        .unwrap_or(usize::MAX)
+        .max(1);
     let mut pieces = payload.chunks(size).peekable();
     while let Some(piece) = pieces.next() {
         let fin = pieces.peek().is_none();
-        write_frame(rules, keys, (fin, Outgoing { opcode, rsv, payload: piece.into() }), out);
+        write_frame(
+            rules,
+            keys,
+            (
+                fin,
+                Outgoing {
+                    opcode,
+                    rsv,
+                    payload: piece.into(),
+                },
+            ),
+            out,
+        );
         (opcode, rsv) = (Opcode::Continuation, Rsv::NONE);
     }
 }
@@ -400,8 +470,22 @@ fn write_frame(
     (fin, frame): (bool, Outgoing<'_>),
     out: &mut Output,
 ) {
-    let Outgoing { opcode, rsv, payload } = frame;
-    let mask = if rules.mask_outgoing { Some(keys()) } else { None };
-    let header = Header { fin, rsv, opcode, mask, length: payload.len() as u64 };
+    let Outgoing {
+        opcode,
+        rsv,
+        payload,
+    } = frame;
+    let mask = if rules.mask_outgoing {
+        Some(keys())
+    } else {
+        None
+    };
+    let header = Header {
+        fin,
+        rsv,
+        opcode,
+        mask,
+        length: payload.len() as u64,
+    };
     out.push_frame(&header, payload, mask.filter(|_| rules.apply_mask));
 }

@@ -79,7 +79,11 @@ mod tests {
     #[test]
     fn the_end_is_final() {
         for end in [State::Complete, State::Failed] {
-            for step in [Transition::SendClose, Transition::ReceiveClose, Transition::Fail] {
+            for step in [
+                Transition::SendClose,
+                Transition::ReceiveClose,
+                Transition::Fail,
+            ] {
                 let mut state = end;
                 state.apply(step);
                 assert_eq!(state, end);

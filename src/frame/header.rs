@@ -67,18 +67,30 @@ impl Header {
     /// Fails as soon as the octets at hand cannot become a valid header.
     #[inline]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
-        let &[first, second, ref rest @ ..] = input else { return Ok(None) };
+        let &[first, second, ref rest @ ..] = input else {
+            return Ok(None);
+        };
         let opcode = Opcode::try_from(first & OPCODE)?;
         let (fin, short) = (first & FIN != 0, second & LENGTH);
         if opcode.is_control() {
             check_control(fin, short)?;
         }
-        let Some((length, rest, extended)) = decode_length(short, rest)? else { return Ok(None) };
-        let mut header = Self { fin, rsv: Rsv(first & RSV), opcode, mask: None, length };
+        let Some((length, rest, extended)) = decode_length(short, rest)? else {
+            return Ok(None);
+        };
+        let mut header = Self {
+            fin,
+            rsv: Rsv(first & RSV),
+            opcode,
+            mask: None,
+            length,
+        };
         if second & MASK == 0 {
             return Ok(Some((header, 2 + extended)));
         }
-        let Some(key) = rest.first_chunk() else { return Ok(None) };
+        let Some(key) = rest.first_chunk() else {
+            return Ok(None);
+        };
         header.mask = Some(MaskingKey::from(*key));
         Ok(Some((header, 2 + extended + 4)))
     }
@@ -89,7 +101,10 @@ impl Header {
     pub fn encode(&self) -> EncodedHeader {
         let first = u8::from(self.fin) << 7 | self.rsv.0 | self.opcode as u8;
         let mask = u8::from(self.mask.is_some()) << 7;
-        let mut encoded = EncodedHeader { octets: [0; Self::MAX_LENGTH], length: 0 };
+        let mut encoded = EncodedHeader {
+            octets: [0; Self::MAX_LENGTH],
+            length: 0,
+        };
         encoded.push([first]);
         match (u8::try_from(self.length), u16::try_from(self.length)) {
             (Ok(length @ 0..=125), _) => encoded.push([mask | length]),
@@ -125,7 +140,9 @@ impl std::ops::Deref for EncodedHeader {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.octets.get(..usize::from(self.length)).unwrap_or_default()
+        self.octets
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
     }
 }
 
@@ -148,14 +165,18 @@ type Length<'a> = (u64, &'a [u8], usize);
 fn decode_length(short: u8, rest: &[u8]) -> Result<Option<Length<'_>>, FrameError> {
     match short {
         126 => {
-            let Some((octets, rest)) = rest.split_first_chunk() else { return Ok(None) };
+            let Some((octets, rest)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
             match u64::from(u16::from_be_bytes(*octets)) {
                 length @ ..=125 => Err(FrameError::NonMinimalLength { length }),
                 length => Ok(Some((length, rest, 2))),
             }
         }
         127 => {
-            let Some((octets, rest)) = rest.split_first_chunk() else { return Ok(None) };
+            let Some((octets, rest)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
             match u64::from_be_bytes(*octets) {
                 length @ ..=0xffff => Err(FrameError::NonMinimalLength { length }),
                 length if length >> 63 != 0 => Err(FrameError::LengthTooLarge { length }),
@@ -211,16 +232,28 @@ mod tests {
     #[test]
     fn reserved_opcodes_are_refused_at_the_second_octet() {
         for opcode in (3..8).chain(11..16) {
-            assert_eq!(decode(&[0x80 | opcode, 0]), Err(FrameError::ReservedOpcode { opcode }));
+            assert_eq!(
+                decode(&[0x80 | opcode, 0]),
+                Err(FrameError::ReservedOpcode { opcode })
+            );
         }
     }
 
     #[test]
     fn control_frames_are_short_and_whole() {
         for opcode in 8..11 {
-            assert_eq!(decode(&[opcode, 0]), Err(FrameError::FragmentedControlFrame));
-            assert_eq!(decode(&[0x80 | opcode, 126]), Err(FrameError::ControlFrameTooLong));
-            assert_eq!(decode(&[0x80 | opcode, 127]), Err(FrameError::ControlFrameTooLong));
+            assert_eq!(
+                decode(&[opcode, 0]),
+                Err(FrameError::FragmentedControlFrame)
+            );
+            assert_eq!(
+                decode(&[0x80 | opcode, 126]),
+                Err(FrameError::ControlFrameTooLong)
+            );
+            assert_eq!(
+                decode(&[0x80 | opcode, 127]),
+                Err(FrameError::ControlFrameTooLong)
+            );
         }
     }
 
@@ -228,7 +261,10 @@ mod tests {
     fn lengths_are_minimal_and_below_2_to_the_63() {
         let non_minimal = |length| Err(FrameError::NonMinimalLength { length });
         assert_eq!(decode(b"\x82\x7e\x00\x7d"), non_minimal(125));
-        assert_eq!(decode(b"\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"), non_minimal(0xffff));
+        assert_eq!(
+            decode(b"\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"),
+            non_minimal(0xffff)
+        );
         assert_eq!(
             decode(b"\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"),
             Err(FrameError::LengthTooLarge { length: 1 << 63 })

@@ -100,6 +100,16 @@ pub enum HandshakeError {
     /// The server has as many connections as it takes.
     #[error("too many connections")]
     TooManyConnections,
+    /// The server is shutting down.
+    #[error("server is shutting down")]
+    ShuttingDown,
+    /// The server's `on_connect` denied the connection.
+    #[error("denied with status {status}")]
+    #[non_exhaustive]
+    Denied {
+        /// The status of the response.
+        status: StatusCode,
+    },
     /// The subprotocol chosen is not one that the client offered (RFC 6455 §4.2.2, §4.1).
     #[error("subprotocol was not offered")]
     SubprotocolNotOffered,
@@ -155,12 +165,12 @@ impl HandshakeError {
             Self::UnsupportedHttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UpgradeRequired | Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
             Self::OriginRefused => StatusCode::FORBIDDEN,
-            Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyConnections | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::AcceptMismatch => StatusCode::BAD_GATEWAY,
-            Self::Refused { status, .. } => *status,
+            Self::Refused { status, .. } | Self::Denied { status } => *status,
         }
     }
 }

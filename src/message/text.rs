@@ -38,7 +38,10 @@ impl<'a> Text<'a> {
     /// Returns the text as `str`.
     #[must_use]
     #[inline]
-    #[expect(unsafe_code, reason = "validated octets become text without a second pass over them")]
+    #[expect(
+        unsafe_code,
+        reason = "validated octets become text without a second pass over them"
+    )]
     pub fn as_str(&self) -> &str {
         // SAFETY: the field is private to this file, never changed after construction, and every
         // constructor takes a `str`, a `String`, checks the octets, or (`from_validated`) is given

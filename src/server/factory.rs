@@ -53,7 +53,10 @@ pub(super) struct Settings {
 
 impl Settings {
     fn new(options: ServerOptions) -> Arc<Self> {
-        Arc::new(Self { rules: Arc::new(Rules::server(&options)), options })
+        Arc::new(Self {
+            rules: Arc::new(Rules::server(&options)),
+            options,
+        })
     }
 }
 
@@ -71,7 +74,10 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             settings: Mutex::new(Settings::new(ServerOptions::default())),
             counter: Arc::default(),
         };
-        Self { shared: Arc::new(shared), lifecycle: Arc::default() }
+        Self {
+            shared: Arc::new(shared),
+            lifecycle: Arc::default(),
+        }
     }
 
     /// Replaces the options of the connections that are accepted from now on; those that run keep
@@ -83,7 +89,11 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// names the option, the value and the range.
     pub fn set_protocol_options(&mut self, options: ServerOptions) -> Result<()> {
         options.validate()?;
-        let mut settings = self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = self
+            .shared
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *settings = Settings::new(options);
         Ok(())
     }
@@ -121,7 +131,10 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     ///
     /// Dropping the future drops the connection, and the callback that runs; `on_close` is then not
     /// called.
-    pub fn serve_stream<S>(&self, stream: S) -> impl Future<Output = Result<CloseInfo>> + Send + use<P, S>
+    pub fn serve_stream<S>(
+        &self,
+        stream: S,
+    ) -> impl Future<Output = Result<CloseInfo>> + Send + use<P, S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -147,8 +160,16 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let counted = self.shared.counter.count();
-        let incoming = Incoming { stream, peer, counted };
-        opening::serve(Arc::clone(&self.shared), Arc::clone(&self.lifecycle), incoming)
+        let incoming = Incoming {
+            stream,
+            peer,
+            counted,
+        };
+        opening::serve(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.lifecycle),
+            incoming,
+        )
     }
 
     /// Returns how many connections there are, those in the opening handshake included.
@@ -161,7 +182,10 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
 impl<P> Clone for WebSocketServerFactory<P> {
     /// Makes a second handle of the same factory, with the same options and counts.
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), lifecycle: Arc::clone(&self.lifecycle) }
+        Self {
+            shared: Arc::clone(&self.shared),
+            lifecycle: Arc::clone(&self.lifecycle),
+        }
     }
 }
 

@@ -28,7 +28,10 @@ impl Lifecycle {
     pub(super) fn register(self: &Arc<Self>, ws: WebSocket) -> Registered {
         let id = ws.id();
         self.lock().insert(id, ws);
-        Registered { lifecycle: Arc::clone(self), id }
+        Registered {
+            lifecycle: Arc::clone(self),
+            id,
+        }
     }
 
     pub(super) fn connections(&self) -> Vec<WebSocket> {
@@ -71,7 +74,10 @@ pub(super) struct Counted {
 impl Counter {
     pub(super) fn count(self: &Arc<Self>) -> Counted {
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        Counted { counter: Arc::clone(self), before }
+        Counted {
+            counter: Arc::clone(self),
+            before,
+        }
     }
 
     pub(super) fn get(&self) -> usize {

@@ -37,7 +37,11 @@ impl Server {
         let local_addr = listener.local_addr()?;
         let lifecycle = Arc::<Lifecycle>::default();
         tokio::spawn(accept_loop(listener, factory, Arc::clone(&lifecycle)));
-        Ok(Self { lifecycle, local_addr, detached: false })
+        Ok(Self {
+            lifecycle,
+            local_addr,
+            detached: false,
+        })
     }
 
     /// Returns the address that the server listens on; tells the port where 0 was asked for.
@@ -64,7 +68,12 @@ impl Server {
     /// Dropping the future drops the server, which stops it at once.
     pub async fn run_until(self, stop: impl Future) -> Result<()> {
         stop.await;
-        self.shutdown(CloseCode::GOING_AWAY, "server shuts down", SHUTDOWN_DEADLINE).await
+        self.shutdown(
+            CloseCode::GOING_AWAY,
+            "server shuts down",
+            SHUTDOWN_DEADLINE,
+        )
+        .await
     }
 
     /// Shuts down: accepts no more, answers opening handshakes with 503, closes every connection
@@ -86,12 +95,18 @@ impl Server {
     ) -> Result<()> {
         let frame = CloseFrame::new(code, reason);
         if !frame.code.is_sendable() {
-            return Err(SendError::InvalidCloseCode { code: frame.code.as_u16() }.into());
+            return Err(SendError::InvalidCloseCode {
+                code: frame.code.as_u16(),
+            }
+            .into());
         }
         let Self { lifecycle, .. } = &self;
         lifecycle.draining.cancel();
         lifecycle.tasks.close();
-        lifecycle.connections().iter().for_each(|ws| ws.shut_down(frame.clone()));
+        lifecycle
+            .connections()
+            .iter()
+            .for_each(|ws| ws.shut_down(frame.clone()));
         if timeout(deadline, lifecycle.tasks.wait()).await.is_err() {
             let left = lifecycle.connections().len();
             tracing::warn!(left, "connections dropped at the deadline of the shutdown");
@@ -159,7 +174,11 @@ fn serve<P: WebSocketServerProtocol>(
         // Fails only on a socket that is gone already.
         let _ = stream.set_nodelay(true);
     }
-    let incoming = Incoming { stream, peer: peer.into(), counted: factory.counter.count() };
+    let incoming = Incoming {
+        stream,
+        peer: peer.into(),
+        counted: factory.counter.count(),
+    };
     let serving = opening::serve(Arc::clone(factory), Arc::clone(lifecycle), incoming);
     lifecycle.tasks.spawn(serving);
 }

@@ -6,12 +6,14 @@ use super::lifecycle::{Counted, Lifecycle, Registered, Served};
 use super::protocol::ServerHandler;
 use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
 use crate::error::{Error, Result};
-use crate::handshake::server::{self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest};
+use crate::handshake::server::{
+    self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
+};
 use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader};
 use crate::peer::Peer;
 use crate::transport::{
-    Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key, read_request,
-    within, write_all,
+    Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
+    read_request, within, write_all,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,16 +62,31 @@ async fn open<P: WebSocketServerProtocol, S: Stream>(
     lifecycle: Arc<Lifecycle>,
     incoming: Incoming<S>,
 ) -> Result<Opened<S, P>> {
-    let Incoming { stream, peer, counted } = incoming;
+    let Incoming {
+        stream,
+        peer,
+        counted,
+    } = incoming;
     let settings = factory.settings();
-    let deadline = settings.options.common.open_handshake_timeout.map(|time| Instant::now() + time);
-    let mut opening = Opening { stream: Some(stream), peer, settings, deadline };
+    let deadline = settings
+        .options
+        .common
+        .open_handshake_timeout
+        .map(|time| Instant::now() + time);
+    let mut opening = Opening {
+        stream: Some(stream),
+        peer,
+        settings,
+        deadline,
+    };
     let opened = opening.run(&factory, &lifecycle, counted).await;
     if let Err(error) = &opened {
         let peer = &opening.peer;
         match error {
             Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
-            error => tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed"),
+            error => {
+                tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed")
+            }
         }
     }
     opened
@@ -85,7 +102,9 @@ impl<S: Stream> Opening<S> {
         let (request, early) = self.request(lifecycle, &counted).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
         let Ok(instance) = catch_panic(std::future::ready(()), |()| (factory.make)()).await else {
-            return self.deny(&ConnectionDeny::internal("the factory panicked")).await;
+            return self
+                .deny(&ConnectionDeny::internal("the factory panicked"))
+                .await;
         };
         let mut handler = ServerHandler(instance);
         let opened = match self.ask(&mut handler, &request, lifecycle).await {
@@ -101,7 +120,9 @@ impl<S: Stream> Opening<S> {
                 never_opened(&mut handler, &error).await;
                 return Err(error);
             }
-            (Ok(_), None) => return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into()),
+            (Ok(_), None) => {
+                return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
+            }
         };
         let (ws, receiver) = self.halves(&request, agreed);
         let registered = lifecycle.register(ws.clone());
@@ -109,7 +130,12 @@ impl<S: Stream> Opening<S> {
             ws.shut_down(super::listen::going_away());
         }
         let driver = Driver::new(stream, ws, receiver, handler);
-        Ok(Opened { driver, early, _registered: registered, _counted: counted })
+        Ok(Opened {
+            driver,
+            early,
+            _registered: registered,
+            _counted: counted,
+        })
     }
 
     /// Reads the request and checks it; answers one that is not acceptable.
@@ -119,17 +145,15 @@ impl<S: Stream> Opening<S> {
         counted: &Counted,
     ) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
         let options = &self.settings.options;
-        let limits = HeadLimits {
-            size: options.common.max_header_size,
-            line: options.common.max_header_line,
-            headers: options.common.max_headers,
+        let limits = HeadLimits::from(options);
+        let Some(stream) = &mut self.stream else {
+            return Err(gone());
         };
-        let Some(stream) = &mut self.stream else { return Err(gone()) };
         let reading = within(self.deadline, read_request(stream, HeadReader::new(limits)));
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::TooManyConnections.into())),
+            () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
         };
         let (head, early) = match read {
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
@@ -137,9 +161,10 @@ impl<S: Stream> Opening<S> {
             Ok(Err(Error::Handshake(error))) => return self.refuse(error).await,
             Ok(Err(error)) => return Err(error),
         };
-        if options.max_connections.is_some_and(|limit| counted.exceeds(limit))
-            || lifecycle.draining.is_cancelled()
-        {
+        if lifecycle.draining.is_cancelled() {
+            return self.refuse(HandshakeError::ShuttingDown).await;
+        }
+        if options.max_connections.is_some_and(|limit| counted.exceeds(limit)) {
             return self.refuse(HandshakeError::TooManyConnections).await;
         }
         match server::check(head, options, self.peer.clone()) {
@@ -162,7 +187,9 @@ impl<S: Stream> Opening<S> {
         request: &ConnectionRequest,
         lifecycle: &Lifecycle,
     ) -> Result<Agreed> {
-        let mut asking = pin!(catch_panic(handler.0.on_connect(request), |verdict| verdict));
+        let mut asking = pin!(catch_panic(handler.0.on_connect(request), |verdict| {
+            verdict
+        }));
         let verdict = match within(self.deadline, &mut asking).await {
             Ok(verdict) => verdict,
             Err(_) => {
@@ -183,13 +210,19 @@ impl<S: Stream> Opening<S> {
                 None => accept,
             },
             Ok(Err(deny)) => return self.deny(&deny).await,
-            Err(_) => return self.deny(&ConnectionDeny::internal("on_connect panicked")).await,
+            Err(_) => {
+                return self
+                    .deny(&ConnectionDeny::internal("on_connect panicked"))
+                    .await;
+            }
         };
         let (response, agreed) = match server::accept(request, &accept, options) {
             Ok(accepted) => accepted,
             Err(error) => return self.refuse(error).await,
         };
-        let Some(stream) = &mut self.stream else { return Err(gone()) };
+        let Some(stream) = &mut self.stream else {
+            return Err(gone());
+        };
         match within(self.deadline, write_all(stream, &response)).await {
             Ok(written) => written?,
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
@@ -199,9 +232,10 @@ impl<S: Stream> Opening<S> {
 
     fn halves(&self, request: &ConnectionRequest, agreed: Agreed) -> (WebSocket, Receiver) {
         let rules = &self.settings.rules;
-        let deflate = agreed
-            .deflate
-            .map(|parameters| DeflateSettings { parameters, options: agreed.deflate_options });
+        let deflate = agreed.deflate.map(|parameters| DeflateSettings {
+            parameters,
+            options: agreed.deflate_options,
+        });
         let facts = Facts {
             peer: self.peer.clone(),
             path: request.path().into(),
@@ -223,12 +257,17 @@ impl<S: Stream> Opening<S> {
             tracing::error!(peer = %self.peer, error = error as &dyn std::error::Error, "on_connect failed");
         }
         self.answer(&server::deny(deny)).await?;
-        Err(HandshakeError::Denied { status: deny.status() }.into())
+        Err(HandshakeError::Denied {
+            status: deny.status(),
+        }
+        .into())
     }
 
     /// Sends a last response and closes the stream.
     async fn answer(&mut self, response: &[u8]) -> Result<()> {
-        let Some(mut stream) = self.stream.take() else { return Err(gone()) };
+        let Some(mut stream) = self.stream.take() else {
+            return Err(gone());
+        };
         let answering = async {
             if write_all(&mut stream, response).await.is_ok() {
                 close_stream(&mut stream).await;

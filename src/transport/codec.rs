@@ -45,7 +45,10 @@ impl FrameCodec {
     /// Makes a codec that obeys the masks and the frame limit of these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, header: None }
+        Self {
+            rules,
+            header: None,
+        }
     }
 
     fn check(&self, header: &Header) -> Result<(), ProtocolError> {
@@ -70,7 +73,9 @@ impl Decoder for FrameCodec {
             Some(header) => header,
             None => {
                 let decoded = Header::decode(source).map_err(ProtocolError::from);
-                let Some((header, length)) = decoded.map_err(invalid)? else { return Ok(None) };
+                let Some((header, length)) = decoded.map_err(invalid)? else {
+                    return Ok(None);
+                };
                 self.check(&header).map_err(invalid)?;
                 let _ = source.split_to(length);
                 header
@@ -85,8 +90,15 @@ impl Decoder for FrameCodec {
         if let Some(key) = header.mask.filter(|_| self.rules.apply_mask) {
             frame::apply(key, 0, &mut payload);
         }
-        let Header { fin, rsv, opcode, .. } = header;
-        Ok(Some(Frame { fin, rsv, opcode, payload: payload.freeze() }))
+        let Header {
+            fin, rsv, opcode, ..
+        } = header;
+        Ok(Some(Frame {
+            fin,
+            rsv,
+            opcode,
+            payload: payload.freeze(),
+        }))
     }
 }
 
@@ -95,8 +107,19 @@ impl Encoder<Frame> for FrameCodec {
 
     fn encode(&mut self, frame: Frame, target: &mut BytesMut) -> io::Result<()> {
         let mask: Option<MaskingKey> = self.rules.mask_outgoing.then(super::masking_key);
-        let Frame { fin, rsv, opcode, payload } = frame;
-        let header = Header { fin, rsv, opcode, mask, length: payload.len() as u64 };
+        let Frame {
+            fin,
+            rsv,
+            opcode,
+            payload,
+        } = frame;
+        let header = Header {
+            fin,
+            rsv,
+            opcode,
+            mask,
+            length: payload.len() as u64,
+        };
         target.extend_from_slice(&header.encode());
         let start = target.len();
         target.extend_from_slice(&payload);

@@ -61,7 +61,9 @@ pub(super) fn release(write: impl FnOnce(&mut Output, u64)) {
     CORK.with(|cork| {
         cork.owner.set(0);
         let messages = cork.messages.take();
-        let Ok(mut output) = cork.output.try_borrow_mut() else { return };
+        let Ok(mut output) = cork.output.try_borrow_mut() else {
+            return;
+        };
         if !output.is_empty() {
             write(&mut output, messages);
             output.clear();

@@ -1,9 +1,9 @@
 //! The driver: the one place that calls user code.
 
+use super::WebSocket;
 use super::handler::Handler;
 use super::io::{Io, Notice, Stream, Turn, add};
 use super::pool::Lease;
-use super::WebSocket;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
 use crate::error::{Error, HandlerError, HandlerResult};
@@ -45,15 +45,33 @@ impl<S: Stream, H: Handler> Driver<S, H> {
             while let Some((event, after)) = io.next_event(rest) {
                 rest = after;
                 match event {
-                    Event::Message(message) => io.call(pin!(handler.on_message(&ws, message)), rest).await,
-                    Event::MessageBegin(kind) => io.call(pin!(handler.on_message_begin(&ws, kind)), rest).await,
-                    Event::FrameBegin { length } => io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest).await,
-                    Event::FrameData(chunk) => io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest).await,
+                    Event::Message(message) => {
+                        io.call(pin!(handler.on_message(&ws, message)), rest).await
+                    }
+                    Event::MessageBegin(kind) => {
+                        io.call(pin!(handler.on_message_begin(&ws, kind)), rest)
+                            .await
+                    }
+                    Event::FrameBegin { length } => {
+                        io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest)
+                            .await
+                    }
+                    Event::FrameData(chunk) => {
+                        io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest)
+                            .await
+                    }
                     Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
-                    Event::Frame(payload) => io.call(pin!(handler.on_message_frame(&ws, payload)), rest).await,
+                    Event::Frame(payload) => {
+                        io.call(pin!(handler.on_message_frame(&ws, payload)), rest)
+                            .await
+                    }
                     Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
-                    Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
-                    Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
+                    Event::Ping(payload) => {
+                        io.call(pin!(handler.on_ping(&ws, &payload)), rest).await
+                    }
+                    Event::Pong(payload) => {
+                        io.call(pin!(handler.on_pong(&ws, &payload)), rest).await
+                    }
                     Event::Close(_) => {}
                 }
             }
@@ -65,7 +83,9 @@ impl<S: Stream, H: Handler> Driver<S, H> {
             }
             while let Some(notice) = io.notices.pop_front() {
                 match notice {
-                    Notice::AutoPong(rtt) => io.call(pin!(handler.on_auto_pong(&ws, rtt)), &input).await,
+                    Notice::AutoPong(rtt) => {
+                        io.call(pin!(handler.on_auto_pong(&ws, rtt)), &input).await
+                    }
                     Notice::Drain => io.call(pin!(handler.on_drain(&ws)), &input).await,
                 }
             }
@@ -77,7 +97,10 @@ impl<S: Stream, H: Handler> Driver<S, H> {
 /// Tells the protocol instance how the connection ended.
 async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> CloseInfo {
     let ws = io.ws.clone();
-    let info = ws.close_info().cloned().unwrap_or_else(|| CloseInfo::never_opened("", crate::connection::Endpoint::Local));
+    let info = ws
+        .close_info()
+        .cloned()
+        .unwrap_or_else(|| CloseInfo::never_opened("", crate::connection::Endpoint::Local));
     log_end(&ws, &info);
     io.deaf = false;
     if let CloseCause::Timeout(kind) = info.cause {
@@ -93,7 +116,10 @@ async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> 
 fn error_of(cause: &CloseCause) -> Option<Error> {
     match cause {
         CloseCause::Protocol(error) => Some(Error::Protocol(*error)),
-        CloseCause::Io(error) => Some(Error::Io(std::io::Error::new(error.kind(), std::sync::Arc::clone(error)))),
+        CloseCause::Io(error) => Some(Error::Io(std::io::Error::new(
+            error.kind(),
+            std::sync::Arc::clone(error),
+        ))),
         CloseCause::Timeout(kind) => Some(Error::Timeout(*kind)),
         _ => None,
     }
@@ -214,6 +240,9 @@ impl<S: Stream> Io<S> {
     fn close_because(&mut self, frame: CloseFrame, cause: CloseCause) {
         self.ws.flush_cork();
         // The code was checked when the frame was made.
-        let _ = self.ws.0.update(|half| half.sender.close_because(Some(frame), cause, &mut half.output));
+        let _ = self.ws.0.update(|half| {
+            half.sender
+                .close_because(Some(frame), cause, &mut half.output)
+        });
     }
 }

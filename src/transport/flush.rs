@@ -104,7 +104,9 @@ impl<S: Stream> Io<S> {
 
     /// Writes until the stream takes no more or all is written.
     fn write(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
-        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
         let before = output.len();
         while output.has_remaining() {
             match poll_write(Pin::new(stream), context, output) {
@@ -115,7 +117,10 @@ impl<S: Stream> Io<S> {
             }
         }
         self.unflushed |= output.len() < before;
-        add(&self.ws.0.traffic.octets_sent, (before - output.len()) as u64);
+        add(
+            &self.ws.0.traffic.octets_sent,
+            (before - output.len()) as u64,
+        );
         Ok(())
     }
 }

@@ -13,18 +13,57 @@ pub(crate) trait Handler: Send {
     const AUTO_PONG: bool;
 
     fn on_open(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message_begin(&mut self, ws: &WebSocket, kind: MessageKind) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message_frame_begin(&mut self, ws: &WebSocket, length: u64) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message_frame_data(&mut self, ws: &WebSocket, chunk: Payload<'_>) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message_frame_end(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send;
-    fn on_message_frame(&mut self, ws: &WebSocket, payload: Payload<'_>) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message(
+        &mut self,
+        ws: &WebSocket,
+        message: Message<'_>,
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message_begin(
+        &mut self,
+        ws: &WebSocket,
+        kind: MessageKind,
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message_frame_begin(
+        &mut self,
+        ws: &WebSocket,
+        length: u64,
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message_frame_data(
+        &mut self,
+        ws: &WebSocket,
+        chunk: Payload<'_>,
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message_frame_end(
+        &mut self,
+        ws: &WebSocket,
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_message_frame(
+        &mut self,
+        ws: &WebSocket,
+        payload: Payload<'_>,
+    ) -> impl Future<Output = HandlerResult> + Send;
     fn on_message_end(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send;
-    fn on_ping(&mut self, ws: &WebSocket, payload: &[u8]) -> impl Future<Output = HandlerResult> + Send;
-    fn on_pong(&mut self, ws: &WebSocket, payload: &[u8]) -> impl Future<Output = HandlerResult> + Send;
-    fn on_auto_pong(&mut self, ws: &WebSocket, rtt: Duration) -> impl Future<Output = HandlerResult> + Send;
+    fn on_ping(
+        &mut self,
+        ws: &WebSocket,
+        payload: &[u8],
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_pong(
+        &mut self,
+        ws: &WebSocket,
+        payload: &[u8],
+    ) -> impl Future<Output = HandlerResult> + Send;
+    fn on_auto_pong(
+        &mut self,
+        ws: &WebSocket,
+        rtt: Duration,
+    ) -> impl Future<Output = HandlerResult> + Send;
     fn on_drain(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send;
-    fn on_timeout(&mut self, ws: &WebSocket, kind: TimeoutKind) -> impl Future<Output = HandlerResult> + Send;
+    fn on_timeout(
+        &mut self,
+        ws: &WebSocket,
+        kind: TimeoutKind,
+    ) -> impl Future<Output = HandlerResult> + Send;
     fn on_error(&mut self, error: &Error) -> impl Future<Output = HandlerResult> + Send;
     fn on_close(&mut self, info: CloseInfo) -> impl Future<Output = HandlerResult> + Send;
 }
@@ -41,43 +80,81 @@ macro_rules! impl_handler {
                 self.0.on_open(ws)
             }
 
-            fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message(
+                &mut self,
+                ws: &WebSocket,
+                message: Message<'_>,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message(ws, message)
             }
 
-            fn on_message_begin(&mut self, ws: &WebSocket, kind: MessageKind) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_begin(
+                &mut self,
+                ws: &WebSocket,
+                kind: MessageKind,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_begin(ws, kind)
             }
 
-            fn on_message_frame_begin(&mut self, ws: &WebSocket, length: u64) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_frame_begin(
+                &mut self,
+                ws: &WebSocket,
+                length: u64,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_frame_begin(ws, length)
             }
 
-            fn on_message_frame_data(&mut self, ws: &WebSocket, chunk: Payload<'_>) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_frame_data(
+                &mut self,
+                ws: &WebSocket,
+                chunk: Payload<'_>,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_frame_data(ws, chunk)
             }
 
-            fn on_message_frame_end(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_frame_end(
+                &mut self,
+                ws: &WebSocket,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_frame_end(ws)
             }
 
-            fn on_message_frame(&mut self, ws: &WebSocket, payload: Payload<'_>) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_frame(
+                &mut self,
+                ws: &WebSocket,
+                payload: Payload<'_>,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_frame(ws, payload)
             }
 
-            fn on_message_end(&mut self, ws: &WebSocket) -> impl Future<Output = HandlerResult> + Send {
+            fn on_message_end(
+                &mut self,
+                ws: &WebSocket,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_message_end(ws)
             }
 
-            fn on_ping(&mut self, ws: &WebSocket, payload: &[u8]) -> impl Future<Output = HandlerResult> + Send {
+            fn on_ping(
+                &mut self,
+                ws: &WebSocket,
+                payload: &[u8],
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_ping(ws, payload)
             }
 
-            fn on_pong(&mut self, ws: &WebSocket, payload: &[u8]) -> impl Future<Output = HandlerResult> + Send {
+            fn on_pong(
+                &mut self,
+                ws: &WebSocket,
+                payload: &[u8],
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_pong(ws, payload)
             }
 
-            fn on_auto_pong(&mut self, ws: &WebSocket, rtt: Duration) -> impl Future<Output = HandlerResult> + Send {
+            fn on_auto_pong(
+                &mut self,
+                ws: &WebSocket,
+                rtt: Duration,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_auto_pong(ws, rtt)
             }
 
@@ -85,7 +162,11 @@ macro_rules! impl_handler {
                 self.0.on_drain(ws)
             }
 
-            fn on_timeout(&mut self, ws: &WebSocket, kind: TimeoutKind) -> impl Future<Output = HandlerResult> + Send {
+            fn on_timeout(
+                &mut self,
+                ws: &WebSocket,
+                kind: TimeoutKind,
+            ) -> impl Future<Output = HandlerResult> + Send {
                 self.0.on_timeout(ws, kind)
             }
 

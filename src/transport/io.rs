@@ -6,7 +6,7 @@ use super::pool::{Lease, SizeClass};
 use super::shared::{Half, Order};
 use crate::close::CloseFrame;
 use crate::connection::{
-    Ahead, CloseCause, Due, ProtocolError, Receiver, Role, State, TimeoutKind, Timers,
+    Ahead, CloseCause, Due, ProtocolError, Receiver, Role, State, Timers,
 };
 use bytes::BufMut;
 use std::any::Any;
@@ -149,7 +149,11 @@ impl<S: Stream> Io<S> {
     }
 
     fn register(&mut self, context: &Context<'_>) {
-        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
+        if self
+            .waker
+            .as_ref()
+            .is_none_or(|waker| !waker.will_wake(context.waker()))
+        {
             self.waker = Some(context.waker().clone());
             self.ws.0.lock().driver = self.waker.clone();
         }
@@ -170,7 +174,9 @@ impl<S: Stream> Io<S> {
     fn poll_timers(&mut self, context: &mut Context<'_>) {
         while let Some(deadline) = self.timers.poll_timeout() {
             let deadline = Instant::from_std(deadline);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             // A timer that fires too early costs one look; moving it later each time costs more.
             if timer.deadline() > deadline {
                 timer.as_mut().reset(deadline);
@@ -188,14 +194,23 @@ impl<S: Stream> Io<S> {
     }
 
     fn handle_timeout(&mut self) {
-        let due = self.timers.handle_timeout(now(), &mut super::websocket::random_payload);
+        let due = self
+            .timers
+            .handle_timeout(now(), &mut super::websocket::random_payload);
         match due {
             Some(Due::Ping(payload)) => {
                 // Not sent once the connection is closing, and then not needed.
-                let _ = self.ws.0.command(|half| half.sender.ping(&payload, &mut half.output));
+                let _ = self
+                    .ws
+                    .0
+                    .command(|half| half.sender.ping(&payload, &mut half.output));
             }
             Some(Due::Timeout(kind)) => {
-                if let Some(frame) = self.ahead.as_mut().and_then(|ahead| ahead.held_close.take()) {
+                if let Some(frame) = self
+                    .ahead
+                    .as_mut()
+                    .and_then(|ahead| ahead.held_close.take())
+                {
                     self.receive_close(frame);
                 }
                 self.abort(CloseCause::Timeout(kind));
@@ -208,9 +223,13 @@ impl<S: Stream> Io<S> {
     fn poll_closing(&mut self, context: &mut Context<'_>) {
         let (state, written) = {
             let half = self.ws.0.lock();
-            (half.sender.state(), half.buffered() == 0 && half.pong.is_none())
+            (
+                half.sender.state(),
+                half.buffered() == 0 && half.pong.is_none(),
+            )
         };
-        self.timers.closing(&Arc::clone(self.receiver.rules()), state, now());
+        self.timers
+            .closing(&Arc::clone(self.receiver.rules()), state, now());
         self.poll_timers(context);
         if state == State::Failed && self.receiver.rules().fail_by_drop {
             return self.abort(CloseCause::Local);
@@ -252,9 +271,15 @@ impl<S: Stream> Io<S> {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(Turn::Ended)) };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(Turn::Ended));
+        };
         if let Some((room, most)) = self.receiver.direct() {
-            let length = ready!(poll_read_buf(Pin::new(stream), context, &mut room.limit(most)))?;
+            let length = ready!(poll_read_buf(
+                Pin::new(stream),
+                context,
+                &mut room.limit(most)
+            ))?;
             // The next read begins with a header, and perhaps with a small message.
             self.class = SizeClass::default();
             if length == 0 {
@@ -303,7 +328,9 @@ impl<S: Stream> Io<S> {
     }
 
     fn poll_read_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Some(stream) = &mut self.stream else { return Poll::Pending };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Pending;
+        };
         let mut lease = Lease::new(self.class);
         let mut buffer = ReadBuf::new(lease.space());
         ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
@@ -312,7 +339,9 @@ impl<S: Stream> Io<S> {
         if length > 0 {
             self.received(length);
             let receiver = &self.receiver;
-            let ahead = self.ahead.get_or_insert_with(|| Lookahead::new(receiver, &[]).0);
+            let ahead = self
+                .ahead
+                .get_or_insert_with(|| Lookahead::new(receiver, &[]).0);
             let seen = ahead.push(&lease);
             self.handle_ahead(seen);
         }
@@ -345,7 +374,9 @@ impl<S: Stream> Io<S> {
 
     /// Takes note of the peer's close frame and answers it.
     pub(super) fn receive_close(&mut self, frame: Option<CloseFrame>) {
-        self.ws.0.update(|half| half.sender.receive_close(frame, &mut half.output));
+        self.ws
+            .0
+            .update(|half| half.sender.receive_close(frame, &mut half.output));
     }
 
     /// Tells whether the control frame that the receiver has met was dealt with ahead of its turn.
@@ -377,11 +408,14 @@ impl<S: Stream> Io<S> {
     /// Fails the connection: what was sent before goes out, then the close frame.
     pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
         self.ws.flush_cork();
-        self.ws.0.update(|half| half.sender.fail(Some(frame), cause, &mut half.output));
+        self.ws
+            .0
+            .update(|half| half.sender.fail(Some(frame), cause, &mut half.output));
     }
 
     fn end_of_stream(&mut self) {
-        self.end(match self.ws.0.lock().sender.state() {
+        let state = self.ws.0.lock().sender.state();
+        self.end(match state {
             State::Complete => CloseCause::Peer,
             _ => CloseCause::Dropped,
         });
@@ -402,7 +436,10 @@ impl<S: Stream> Io<S> {
         if self.stream.take().is_none() {
             return;
         }
-        let keeps_input = matches!(cause, CloseCause::Peer | CloseCause::Local | CloseCause::Dropped);
+        let keeps_input = matches!(
+            cause,
+            CloseCause::Peer | CloseCause::Local | CloseCause::Dropped
+        );
         if !keeps_input {
             self.ahead = None;
             self.receiver.finish();
@@ -452,7 +489,9 @@ impl Half {
 
     /// Tells those whose ping is answered by a pong with this payload.
     fn answer_pings(&mut self, payload: &[u8]) {
-        let Some(last) = self.pings.iter().position(|ping| ping.payload == payload) else { return };
+        let Some(last) = self.pings.iter().position(|ping| ping.payload == payload) else {
+            return;
+        };
         for ping in self.pings.drain(..=last) {
             // Nobody may be waiting for it any more.
             let _ = ping.answer.send(ping.sent.elapsed());

@@ -33,7 +33,10 @@ impl SizeClass {
         if length >= self.size() {
             self.0 = self.0.saturating_add(1).min(SIZES.len() as u8 - 1);
         } else {
-            let fits = SIZES.iter().position(|size| length < *size).unwrap_or_default();
+            let fits = SIZES
+                .iter()
+                .position(|size| length < *size)
+                .unwrap_or_default();
             self.0 = self.0.min(fits as u8);
         }
     }
@@ -50,7 +53,10 @@ impl Lease {
     /// Takes a buffer from the pool of this thread, or makes one.
     pub(super) fn new(class: SizeClass) -> Self {
         let kept = POOL.with_borrow_mut(|pool| pool.get_mut(class.index()).and_then(Vec::pop));
-        Self { octets: kept.unwrap_or_else(|| vec![0; class.size()]), length: 0 }
+        Self {
+            octets: kept.unwrap_or_else(|| vec![0; class.size()]),
+            length: 0,
+        }
     }
 
     /// Returns the whole buffer, to be read into.
@@ -68,7 +74,10 @@ impl Lease {
 impl From<Vec<u8>> for Lease {
     /// Wraps octets that did not come from the pool.
     fn from(octets: Vec<u8>) -> Self {
-        Self { length: octets.len(), octets }
+        Self {
+            length: octets.len(),
+            octets,
+        }
     }
 }
 
@@ -88,7 +97,9 @@ impl DerefMut for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(class) = SIZES.iter().position(|size| *size == self.octets.len()) else { return };
+        let Some(class) = SIZES.iter().position(|size| *size == self.octets.len()) else {
+            return;
+        };
         let octets = std::mem::take(&mut self.octets);
         // During the shutdown of a thread the pool may be gone; then the buffer is freed.
         let _ = POOL.try_with(|pool| {
@@ -116,7 +127,11 @@ mod tests {
         class.adapt(16 << 10);
         assert_eq!(class.size(), 64 << 10);
         class.adapt(40 << 10);
-        assert_eq!(class.size(), 64 << 10, "a read that needed it keeps the size");
+        assert_eq!(
+            class.size(),
+            64 << 10,
+            "a read that needed it keeps the size"
+        );
         class.adapt(64);
         assert_eq!(class.size(), 4 << 10, "a small read gives it up");
     }

@@ -18,14 +18,20 @@ struct Pool {
 }
 
 /// Draws unpredictable octets.
-#[expect(clippy::expect_used, reason = "without randomness no key may be sent, so nothing goes on")]
+#[expect(
+    clippy::expect_used,
+    reason = "without randomness no key may be sent, so nothing goes on"
+)]
 pub(crate) fn octets<const N: usize>() -> [u8; N] {
     POOL.with_borrow_mut(|pool| {
         if BLOCK - pool.used < N {
             getrandom::fill(&mut pool.octets).expect("the operating system has no randomness");
             pool.used = 0;
         }
-        let drawn = pool.octets.get_mut(pool.used..).and_then(|rest| rest.first_chunk_mut::<N>());
+        let drawn = pool
+            .octets
+            .get_mut(pool.used..)
+            .and_then(|rest| rest.first_chunk_mut::<N>());
         pool.used += N;
         // What was given out is wiped, so that it cannot be read from memory later.
         drawn.map_or([0; N], |drawn| std::mem::replace(drawn, [0; N]))

@@ -162,7 +162,9 @@ impl Shared {
         let mut message = Some(message);
         let queued = cork::with(self.id, |output| {
             if output.len() > HIGH_WATER {
-                return Err(SendError::Full { buffered: output.len() });
+                return Err(SendError::Full {
+                    buffered: output.len(),
+                });
             }
             if let Some(message) = message.take() {
                 write_message(&self.rules, &mut random::masking_key, message, output);
@@ -225,7 +227,11 @@ impl Shared {
         self.command(|half| half.order = Some(order));
     }
 
-    pub(super) fn close(&self, frame: Option<CloseFrame>, cause: CloseCause) -> Result<(), SendError> {
+    pub(super) fn close(
+        &self,
+        frame: Option<CloseFrame>,
+        cause: CloseCause,
+    ) -> Result<(), SendError> {
         self.command(|half| half.sender.close_because(frame, cause, &mut half.output))
     }
 }

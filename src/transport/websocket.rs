@@ -78,7 +78,10 @@ impl WebSocket {
     ///
     /// Dropped before it resolves, it has queued nothing, so it may be tried again.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Sending<'_, 'a> {
-        Sending { ws: self, message: Some(message.into()) }
+        Sending {
+            ws: self,
+            message: Some(message.into()),
+        }
     }
 
     /// Sends a text message; as [`send`](Self::send).
@@ -98,9 +101,11 @@ impl WebSocket {
     /// Fails as [`send`](Self::send) does, and with [`SendError::Full`] or [`SendError::Busy`] where
     /// `send` would wait.
     pub fn try_send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
-        self.0.queue(message.into()).map_err(|refused| match refused {
-            Refused::Later(_, error) | Refused::Never(error) => error,
-        })
+        self.0
+            .queue(message.into())
+            .map_err(|refused| match refused {
+                Refused::Later(_, error) | Refused::Never(error) => error,
+            })
     }
 
     /// Sends a message that was prepared once for many connections; as [`send`](Self::send).
@@ -117,14 +122,18 @@ impl WebSocket {
             let result = self.0.command(|half| {
                 if half.buffered() > super::HIGH_WATER && half.sender.state().is_open() {
                     half.was_full = true;
-                    return Err(SendError::Full { buffered: half.buffered() });
+                    return Err(SendError::Full {
+                        buffered: half.buffered(),
+                    });
                 }
                 half.sender.send_prepared(prepared, &mut half.output)?;
                 half.messages_sent += 1;
                 Ok(())
             });
             match result {
-                Err(SendError::Full { .. } | SendError::Busy) => self.wait_or(context, Self::may_send),
+                Err(SendError::Full { .. } | SendError::Busy) => {
+                    self.wait_or(context, Self::may_send)
+                }
                 result => Poll::Ready(Some(result)),
             }
         })
@@ -148,7 +157,10 @@ impl WebSocket {
     /// Dropped before it resolves, it has begun nothing.
     pub async fn begin_message(&self, kind: MessageKind) -> Result<MessageWriter> {
         poll_fn(|context| {
-            match self.0.command(|half| half.sender.begin(kind, Compress::Auto)) {
+            match self
+                .0
+                .command(|half| half.sender.begin(kind, Compress::Auto))
+            {
                 Err(SendError::Busy) => self.wait_or(context, Self::may_send),
                 result => Poll::Ready(Some(result)),
             }
@@ -176,7 +188,11 @@ impl WebSocket {
         let (answer, answered) = oneshot::channel();
         self.0.command(|half| {
             half.sender.ping(&payload, &mut half.output)?;
-            half.pings.push_back(PendingPing { payload, sent: Instant::now(), answer });
+            half.pings.push_back(PendingPing {
+                payload,
+                sent: Instant::now(),
+                answer,
+            });
             Ok::<_, SendError>(())
         })?;
         answered.await.map_err(|_| SendError::Closed.into())
@@ -188,7 +204,8 @@ impl WebSocket {
     ///
     /// Fails if the payload has more than 125 octets or the connection is closing or closed.
     pub fn pong(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.0.command(|half| half.sender.pong(payload.as_ref(), &mut half.output))
+        self.0
+            .command(|half| half.sender.pong(payload.as_ref(), &mut half.output))
     }
 
     /// Begins the closing handshake: returns once the close frame is queued, behind all that was
@@ -204,7 +221,11 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// Does not wait, so it cannot be cancelled half-way.
-    pub async fn close(&self, code: impl Into<CloseCode>, reason: impl Into<Cow<'static, str>>) -> Result<()> {
+    pub async fn close(
+        &self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Result<()> {
         let frame = CloseFrame::new(code, reason);
         self.flush_cork();
         Ok(self.0.close(Some(frame), CloseCause::Local)?)
@@ -241,7 +262,10 @@ impl WebSocket {
                 // Looked at again under the lock: the driver sets it before it wakes the waiters.
                 self.0.lock().wait(context.waker());
             }
-            self.0.closed.get().map_or(Poll::Pending, |info| Poll::Ready(CloseInfo::clone(info)))
+            self.0
+                .closed
+                .get()
+                .map_or(Poll::Pending, |info| Poll::Ready(CloseInfo::clone(info)))
         })
         .await
     }
@@ -361,7 +385,9 @@ impl Future for Sending<'_, '_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ws = self.ws;
-        let Some(message) = self.message.take() else { return Poll::Ready(Ok(())) };
+        let Some(message) = self.message.take() else {
+            return Poll::Ready(Ok(()));
+        };
         match ws.0.queue(message) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Refused::Never(error)) => Poll::Ready(Err(error.into())),

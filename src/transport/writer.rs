@@ -31,7 +31,10 @@ pub struct MessageWriter {
 
 impl MessageWriter {
     pub(super) fn new(ws: WebSocket) -> Self {
-        Self { ws, finished: false }
+        Self {
+            ws,
+            finished: false,
+        }
     }
 
     /// Sends a part as a frame; waits while more than 256 KiB are buffered.
@@ -71,7 +74,9 @@ impl MessageWriter {
             let result = ws.0.command(|half| {
                 if half.buffered() > HIGH_WATER && half.sender.state().is_open() {
                     half.was_full = true;
-                    return Err(SendError::Full { buffered: half.buffered() });
+                    return Err(SendError::Full {
+                        buffered: half.buffered(),
+                    });
                 }
                 half.sender.part(payload.clone(), part, &mut half.output)?;
                 if part == Part::Last {
@@ -102,7 +107,8 @@ impl Drop for MessageWriter {
             // left: fail the connection.
             let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
             self.ws.0.command(|half| {
-                half.sender.fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
+                half.sender
+                    .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
             });
         }
     }
