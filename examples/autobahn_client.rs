@@ -8,7 +8,7 @@ use motorway::{
     ClientOptions, DeflateOptions, HandlerResult, Message, WebSocket, WebSocketClientFactory,
     WebSocketClientProtocol,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Sender, channel};
 
 struct Echo;
 
@@ -19,28 +19,31 @@ impl WebSocketClientProtocol for Echo {
     }
 }
 
-/// Keeps the last message that it gets.
-struct Keep(Arc<Mutex<String>>);
+/// Passes on what it gets.
+struct PassOn(Sender<String>);
 
-impl WebSocketClientProtocol for Keep {
+impl WebSocketClientProtocol for PassOn {
     async fn on_message(&mut self, _: &WebSocket, message: Message<'_>) -> HandlerResult {
-        *self.0.lock().expect("nobody panics with the lock") = message.into_text()?.to_string();
+        self.0.send(message.into_text()?.into())?;
         Ok(())
     }
 }
 
 #[tokio::main]
-async fn main() -> motorway::Result<()> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().unwrap_or_else(|| "ws://127.0.0.1:9001".to_owned());
+    let url = arguments
+        .next()
+        .unwrap_or_else(|| "ws://127.0.0.1:9001".to_owned());
     let agent = arguments.next().unwrap_or_else(|| "motorway".to_owned());
 
-    let count = Arc::new(Mutex::new(String::new()));
-    let keep = Arc::clone(&count);
-    WebSocketClientFactory::new(format!("{url}/getCaseCount"), move || Keep(Arc::clone(&keep)))?
-        .run()
-        .await?;
-    let count: usize = count.lock().expect("nobody panics with the lock").parse().unwrap_or(0);
+    let (sender, count) = channel();
+    WebSocketClientFactory::new(format!("{url}/getCaseCount"), move || {
+        PassOn(sender.clone())
+    })?
+    .run()
+    .await?;
+    let count: usize = count.try_recv()?.parse()?;
     println!("{count} cases");
 
     let options = ClientOptions::default().per_message_deflate(DeflateOptions::default());

@@ -20,7 +20,9 @@ impl WebSocketServerProtocol for Echo {
 
 #[tokio::main]
 async fn main() -> motorway::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut factory = WebSocketServerFactory::new(|| Echo);
     factory.set_protocol_options(
         ServerOptions::default().per_message_deflate(DeflateOptions::default()),

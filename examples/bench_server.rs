@@ -73,7 +73,10 @@ async fn run(port: u16, mode: &str) -> motorway::Result<()> {
     let address = ("127.0.0.1", port);
     let server = if mode == "broadcast" {
         let everyone = Everyone::default();
-        let make = move || Broadcast { everyone: everyone.clone(), id: 0 };
+        let make = move || Broadcast {
+            everyone: everyone.clone(),
+            id: 0,
+        };
         let mut factory = WebSocketServerFactory::new(make);
         factory.set_protocol_options(options)?;
         factory.listen(address).await?
@@ -88,11 +91,18 @@ async fn run(port: u16, mode: &str) -> motorway::Result<()> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let port = arguments.next().ok_or("usage: bench_server PORT echo|deflate|broadcast")?.parse()?;
+    let port = arguments
+        .next()
+        .ok_or("usage: bench_server PORT echo|deflate|broadcast")?
+        .parse()?;
     let mode = arguments.next().unwrap_or_else(|| "echo".to_owned());
     let mut runtime = match std::env::var("RT").as_deref() {
         Ok("multi") => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
-    Ok(runtime.worker_threads(2).enable_all().build()?.block_on(run(port, &mode))?)
+    Ok(runtime
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(run(port, &mode))?)
 }

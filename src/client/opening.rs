@@ -94,8 +94,8 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
             tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
             let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
             // Whatever comes of these, there is nothing left to close.
-            let _ = catch_panic(handler.on_error(&error), |result| result).await;
-            let _ = catch_panic(handler.on_close(info), |result| result).await;
+            let _ = catch_panic(handler.on_error(&error)).await;
+            let _ = catch_panic(handler.on_close(info)).await;
             Err(error)
         }
     }
@@ -106,7 +106,7 @@ async fn ask<P: WebSocketClientProtocol>(
     handler: &mut ClientHandler<P>,
     response: &ConnectionResponse,
 ) -> Result<(), crate::error::HandlerError> {
-    match catch_panic(handler.0.on_connect(response), |result| result).await {
+    match catch_panic(handler.0.on_connect(response)).await {
         Ok(result) => result,
         Err(_) => {
             tracing::error!(peer = %response.peer(), "on_connect panicked");
@@ -134,7 +134,7 @@ impl Opening {
     ) -> Result<(S, ConnectionResponse, Agreed, Vec<u8>)> {
         let time = self.options.common.open_handshake_timeout;
         let deadline = time.map(|time| Instant::now() + time);
-        let connecting = catch_panic(handler.0.on_connecting(&self.details), |result| result)
+        let connecting = catch_panic(handler.0.on_connecting(&self.details))
             .await
             .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
         let key = random_octets();

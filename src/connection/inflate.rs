@@ -108,7 +108,7 @@ impl Deflation {
         };
         (window_bits >= 9).then(|| Self {
             config,
-            threshold: usize::try_from(settings.options.threshold).unwrap_or(usize::MAX),
+            threshold: settings.options.threshold,
             deflater: None,
             compressed: BytesMut::new(),
         })

@@ -239,7 +239,7 @@ mod tests {
         let mut output = Output::default();
         let mut expected = Vec::new();
         for size in [3, BY_REFERENCE, 0, 5, BY_REFERENCE + 7, BY_REFERENCE, 9] {
-            expected.extend(push(&mut output, vec![size as u8; size]));
+            expected.extend(push(&mut output, vec![b'a'; size]));
         }
         (output, expected)
     }
@@ -252,7 +252,10 @@ mod tests {
             while output.has_remaining() {
                 let mut slices = [IoSlice::new(&[]); 8];
                 let filled = output.chunks_vectored(&mut slices);
-                let octets = slices[..filled].concat();
+                let octets: Vec<u8> = slices[..filled]
+                    .iter()
+                    .flat_map(|slice| slice.iter().copied())
+                    .collect();
                 let taken = step.min(octets.len());
                 seen.extend_from_slice(&octets[..taken]);
                 output.advance(taken);

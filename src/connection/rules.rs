@@ -128,7 +128,7 @@ impl Rules {
             auto_ping: options.auto_ping_interval.map(|interval| AutoPing {
                 interval,
                 timeout: options.auto_ping_timeout,
-                size: usize::from(options.auto_ping_size),
+                size: options.auto_ping_size,
                 restart_on_any_traffic: options.auto_ping_restart_on_any_traffic,
             }),
         }

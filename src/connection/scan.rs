@@ -51,7 +51,7 @@ impl Scanner {
     /// Returns the next control frame in `input`, which moves on past it; `None` once all of
     /// `input` was looked at.
     pub fn next(&mut self, input: &mut &[u8]) -> Option<Ahead> {
-        while !self.finished && !(input.is_empty() && self.control.is_none()) {
+        while !self.finished && (!input.is_empty() || self.control.is_some()) {
             if self.skip > 0 {
                 let skipped = self.skip.min(input.len() as u64);
                 self.skip -= skipped;

@@ -127,11 +127,12 @@ impl Header {
 impl EncodedHeader {
     #[inline]
     fn push<const N: usize>(&mut self, octets: [u8; N]) {
-        let start = usize::from(self.length);
-        if let Some(room) = self.octets.get_mut(start..start + N) {
-            room.copy_from_slice(&octets);
+        for octet in octets {
+            if let Some(slot) = self.octets.get_mut(usize::from(self.length)) {
+                *slot = octet;
+                self.length += 1;
+            }
         }
-        self.length += const { N as u8 };
     }
 }
 

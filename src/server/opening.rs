@@ -15,6 +15,7 @@ use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
     read_request, within, write_all,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, timeout};
@@ -101,7 +102,7 @@ impl<S: Stream> Opening<S> {
     ) -> Result<Opened<S, P>> {
         let (request, early) = self.request(lifecycle, &counted).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
-        let Ok(instance) = catch_panic(std::future::ready(()), |()| (factory.make)()).await else {
+        let Ok(instance) = catch_unwind(AssertUnwindSafe(|| (factory.make)())) else {
             return self
                 .deny(&ConnectionDeny::internal("the factory panicked"))
                 .await;
@@ -164,7 +165,10 @@ impl<S: Stream> Opening<S> {
         if lifecycle.draining.is_cancelled() {
             return self.refuse(HandshakeError::ShuttingDown).await;
         }
-        if options.max_connections.is_some_and(|limit| counted.exceeds(limit)) {
+        if options
+            .max_connections
+            .is_some_and(|limit| counted.exceeds(limit))
+        {
             return self.refuse(HandshakeError::TooManyConnections).await;
         }
         match server::check(head, options, self.peer.clone()) {
@@ -187,20 +191,15 @@ impl<S: Stream> Opening<S> {
         request: &ConnectionRequest,
         lifecycle: &Lifecycle,
     ) -> Result<Agreed> {
-        let mut asking = pin!(catch_panic(handler.0.on_connect(request), |verdict| {
-            verdict
-        }));
-        let verdict = match within(self.deadline, &mut asking).await {
-            Ok(verdict) => verdict,
-            Err(_) => {
-                // The client is dropped now; the callback may go on until the server ends.
-                self.stream = None;
-                tokio::select! {
-                    _ = &mut asking => {}
-                    () = lifecycle.killed.cancelled() => {}
-                }
-                return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
+        let mut asking = pin!(catch_panic(handler.0.on_connect(request)));
+        let Ok(verdict) = within(self.deadline, &mut asking).await else {
+            // The client is dropped now; the callback may go on until the server ends.
+            self.stream = None;
+            tokio::select! {
+                _ = &mut asking => {}
+                () = lifecycle.killed.cancelled() => {}
             }
+            return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
         };
         let options = &self.settings.options;
         let accept = match verdict {
@@ -283,7 +282,7 @@ impl<S: Stream> Opening<S> {
 async fn never_opened<P: WebSocketServerProtocol>(handler: &mut ServerHandler<P>, error: &Error) {
     let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
     // Whatever comes of it, there is nothing left to close.
-    let _ = catch_panic(handler.on_close(info), |result| result).await;
+    let _ = catch_panic(handler.on_close(info)).await;
 }
 
 fn gone() -> Error {

@@ -5,9 +5,7 @@ use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
 use super::shared::{Half, Order};
 use crate::close::CloseFrame;
-use crate::connection::{
-    Ahead, CloseCause, Due, ProtocolError, Receiver, Role, State, Timers,
-};
+use crate::connection::{Ahead, CloseCause, Due, ProtocolError, Receiver, Role, State, Timers};
 use bytes::BufMut;
 use std::any::Any;
 use std::collections::VecDeque;

@@ -87,18 +87,14 @@ pub(crate) async fn within<F: Future>(
 pub(crate) struct Panicked;
 
 /// Runs user code to its end; its panic is reported, not passed on.
-pub(crate) async fn catch_panic<F: Future, R>(
-    future: F,
-    then: impl FnOnce(F::Output) -> R,
-) -> Result<R, Panicked> {
+pub(crate) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
-    let output = poll_fn(|context| {
+    poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
         match polled {
             Ok(poll) => poll.map(Ok),
             Err(_) => Poll::Ready(Err(Panicked)),
         }
     })
-    .await?;
-    catch_unwind(AssertUnwindSafe(|| then(output))).map_err(|_| Panicked)
+    .await
 }

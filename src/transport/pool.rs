@@ -17,27 +17,23 @@ thread_local! {
 
 /// Which size of buffer a connection leases next: larger only when the last read filled its buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SizeClass(u8);
+pub(super) struct SizeClass(usize);
 
 impl SizeClass {
-    fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
     fn size(self) -> usize {
-        SIZES.get(self.index()).copied().unwrap_or(SIZES[0])
+        SIZES.get(self.0).copied().unwrap_or(SIZES[0])
     }
 
     /// Learns from a read of `length` octets into a buffer of this class.
     pub(super) fn adapt(&mut self, length: usize) {
         if length >= self.size() {
-            self.0 = self.0.saturating_add(1).min(SIZES.len() as u8 - 1);
+            self.0 = (self.0 + 1).min(SIZES.len() - 1);
         } else {
             let fits = SIZES
                 .iter()
                 .position(|size| length < *size)
                 .unwrap_or_default();
-            self.0 = self.0.min(fits as u8);
+            self.0 = self.0.min(fits);
         }
     }
 }
@@ -52,7 +48,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Takes a buffer from the pool of this thread, or makes one.
     pub(super) fn new(class: SizeClass) -> Self {
-        let kept = POOL.with_borrow_mut(|pool| pool.get_mut(class.index()).and_then(Vec::pop));
+        let kept = POOL.with_borrow_mut(|pool| pool.get_mut(class.0).and_then(Vec::pop));
         Self {
             octets: kept.unwrap_or_else(|| vec![0; class.size()]),
             length: 0,
