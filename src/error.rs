@@ -2,7 +2,7 @@
 
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{ProtocolError, SendError, TimeoutKind};
-use crate::handshake::HandshakeError;
+use crate::handshake::{HandshakeError, UrlFault};
 use crate::options::OptionsError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -23,10 +23,10 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The opening handshake failed.
     #[error("opening handshake failed")]
-    Handshake(#[from] HandshakeError),
+    Handshake(#[source] Box<HandshakeError>),
     /// An option has a value outside of its range.
     #[error("invalid option")]
-    Options(#[from] OptionsError),
+    Options(#[source] Box<OptionsError>),
     /// The peer broke the protocol.
     #[error("peer broke the protocol")]
     Protocol(#[from] ProtocolError),
@@ -39,6 +39,24 @@ pub enum Error {
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(Box::new(error))
+    }
+}
+
+impl From<UrlFault> for Error {
+    fn from(fault: UrlFault) -> Self {
+        HandshakeError::from(fault).into()
+    }
+}
+
+impl From<OptionsError> for Error {
+    fn from(error: OptionsError) -> Self {
+        Self::Options(Box::new(error))
+    }
 }
 
 /// The error of a callback: closes the connection with 1011, or with a code of your choice.
@@ -60,7 +78,10 @@ pub enum Error {
 /// assert!(check("12").is_ok());
 /// assert!(check("twelve").is_err());
 /// ```
-pub struct HandlerError {
+pub struct HandlerError(Box<Failure>);
+
+/// Boxed, since every callback returns room for it and nearly none fails.
+struct Failure {
     frame: CloseFrame,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -75,60 +96,60 @@ impl HandlerError {
         if !frame.code.is_sendable() {
             frame.code = CloseCode::INTERNAL_ERROR;
         }
-        Self {
+        Self(Box::new(Failure {
             frame,
             source: None,
-        }
+        }))
     }
 
     /// Returns the close frame that the peer gets.
     #[must_use]
     pub fn close_frame(&self) -> &CloseFrame {
-        &self.frame
+        &self.0.frame
     }
 
     /// Returns the error that the callback failed with, if it was not `close`.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
-        self.source.as_deref()
+        self.0.source.as_deref()
     }
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
         let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
-        Self {
+        Self(Box::new(Failure {
             frame,
             source: Some(Box::new(error)),
-        }
+        }))
     }
 }
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
+        match &self.0.source {
             Some(source) => source.fmt(f),
-            None => write!(f, "close with {}", self.frame),
+            None => write!(f, "close with {}", self.0.frame),
         }
     }
 }
 
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
+        match &self.0.source {
             Some(source) => source.fmt(f),
-            None => self.frame.fmt(f),
+            None => self.0.frame.fmt(f),
         }
     }
 }
 
-/// Carries a [`HandlerError`] where an ordinary error is asked for.
+/// Stands for [`HandlerError::close`] where an ordinary error is asked for.
 #[derive(Debug)]
-struct Boxed(HandlerError);
+struct Boxed(CloseFrame);
 
 impl fmt::Display for Boxed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "close with {}", self.0)
     }
 }
 
@@ -136,9 +157,9 @@ impl StdError for Boxed {}
 
 impl From<HandlerError> for Box<dyn StdError + Send + Sync> {
     fn from(error: HandlerError) -> Self {
-        match error.source {
+        match error.0.source {
             Some(source) => source,
-            None => Box::new(Boxed(error)),
+            None => Box::new(Boxed(error.0.frame)),
         }
     }
 }

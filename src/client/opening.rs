@@ -29,7 +29,6 @@ pub(super) struct Target<P> {
 struct Opened<S, P> {
     driver: Driver<S, ClientHandler<P>>,
     ws: WebSocket,
-    early: Vec<u8>,
 }
 
 /// Opens a connection on a stream and runs it to its end.
@@ -39,8 +38,7 @@ pub(super) async fn run<P: WebSocketClientProtocol, S: Stream>(
     stream: S,
 ) -> Result<CloseInfo> {
     let mut opened = Box::pin(open(target, details, stream)).await?;
-    let early = std::mem::take(&mut opened.early);
-    Ok(opened.driver.run(early).await)
+    Ok(opened.driver.run().await)
 }
 
 /// Opens a connection on a stream and lets it run in a task.
@@ -52,8 +50,7 @@ pub(super) async fn spawn<P: WebSocketClientProtocol, S: Stream>(
     let mut opened = Box::pin(open(target, details, stream)).await?;
     let ws = opened.ws.clone();
     tokio::spawn(async move {
-        let early = std::mem::take(&mut opened.early);
-        opened.driver.run(early).await;
+        opened.driver.run().await;
     });
     Ok(ws)
 }
@@ -86,8 +83,8 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
                 };
                 ws.close_because(frame, CloseCause::Handler);
             }
-            let driver = Driver::new(stream, ws.clone(), receiver, handler);
-            Ok(Opened { driver, ws, early })
+            let driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
+            Ok(Opened { driver, ws })
         }
         Err(error) => {
             let peer = opening.details.peer();

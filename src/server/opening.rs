@@ -30,7 +30,6 @@ pub(super) struct Incoming<S> {
 /// A connection whose opening handshake is done.
 struct Opened<S, P> {
     driver: Driver<S, ServerHandler<P>>,
-    early: Vec<u8>,
     _registered: Registered,
     _counted: Counted,
 }
@@ -45,8 +44,7 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
     let opening = Box::pin(open(factory, lifecycle, incoming));
     async move {
         let mut opened = opening.await?;
-        let early = std::mem::take(&mut opened.early);
-        Ok(opened.driver.run(early).await)
+        Ok(opened.driver.run().await)
     }
 }
 
@@ -130,10 +128,9 @@ impl<S: Stream> Opening<S> {
         if lifecycle.draining.is_cancelled() {
             ws.shut_down(super::listen::going_away());
         }
-        let driver = Driver::new(stream, ws, receiver, handler);
+        let driver = Driver::new(stream, (ws, receiver), handler, early);
         Ok(Opened {
             driver,
-            early,
             _registered: registered,
             _counted: counted,
         })
@@ -159,7 +156,7 @@ impl<S: Stream> Opening<S> {
         let (head, early) = match read {
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
             Ok(Ok(read)) => read,
-            Ok(Err(Error::Handshake(error))) => return self.refuse(error).await,
+            Ok(Err(Error::Handshake(error))) => return self.refuse(*error).await,
             Ok(Err(error)) => return Err(error),
         };
         if lifecycle.draining.is_cancelled() {

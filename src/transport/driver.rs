@@ -27,19 +27,28 @@ enum Fault {
 }
 
 impl<S: Stream, H: Handler> Driver<S, H> {
-    /// Makes the driver of a connection whose opening handshake is done.
-    pub(crate) fn new(stream: S, ws: WebSocket, receiver: Receiver, handler: H) -> Self {
+    /// Makes the driver of a connection whose opening handshake is done; `early` came with it.
+    pub(crate) fn new(
+        stream: S,
+        halves: (WebSocket, Receiver),
+        handler: H,
+        early: Vec<u8>,
+    ) -> Self {
+        let (ws, receiver) = halves;
         let mut io = Io::new(stream, ws, receiver.in_pieces(H::RECEIVE));
         io.auto_pong = H::AUTO_PONG;
+        if !early.is_empty() {
+            io.read_ahead(&early);
+        }
         Self { io, handler }
     }
 
-    /// Runs the connection to its end; `early` came with the opening handshake.
-    pub(crate) async fn run(&mut self, early: Vec<u8>) -> CloseInfo {
+    /// Runs the connection to its end.
+    pub(crate) async fn run(&mut self) -> CloseInfo {
         let Self { io, handler } = self;
         let ws = io.ws.clone();
         io.call(pin!(handler.on_open(&ws)), &[]).await;
-        let mut input = Lease::from(early);
+        let mut input = Lease::default();
         loop {
             let mut rest: &mut [u8] = &mut input;
             while let Some((event, after)) = io.next_event(rest) {
@@ -182,14 +191,18 @@ impl<S: Stream> Io<S> {
 
     /// Runs a callback to its end; what it sends is corked, and while it waits the connection goes
     /// on. `rest` is the input behind the event that the callback is about.
-    async fn call<F>(&mut self, mut callback: Pin<&mut F>, rest: &[u8])
+    fn call<F>(&mut self, mut callback: Pin<&mut F>, rest: &[u8]) -> impl Future<Output = ()>
     where
         F: Future<Output = HandlerResult>,
     {
-        let outcome = poll_fn(|context| self.poll_callback(context, callback.as_mut(), rest)).await;
-        if let Err(fault) = outcome {
-            self.settle(fault);
-        }
+        poll_fn(move |context| {
+            self.poll_callback(context, callback.as_mut(), rest)
+                .map(|outcome| {
+                    if let Err(fault) = outcome {
+                        self.settle(fault);
+                    }
+                })
+        })
     }
 
     #[inline]

@@ -336,14 +336,19 @@ impl<S: Stream> Io<S> {
         let lease = lease.filled(length);
         if length > 0 {
             self.received(length);
-            let receiver = &self.receiver;
-            let ahead = self
-                .ahead
-                .get_or_insert_with(|| Lookahead::new(receiver, &[]).0);
-            let seen = ahead.push(&lease);
-            self.handle_ahead(seen);
+            self.read_ahead(&lease);
         }
         Poll::Ready(Ok(length))
+    }
+
+    /// Keeps octets for the receiver, and deals with the control frames among them.
+    pub(super) fn read_ahead(&mut self, octets: &[u8]) {
+        let receiver = &self.receiver;
+        let ahead = self
+            .ahead
+            .get_or_insert_with(|| Lookahead::new(receiver, &[]).0);
+        let seen = ahead.push(octets);
+        self.handle_ahead(seen);
     }
 
     fn handle_ahead(&mut self, seen: Vec<Ahead>) {
