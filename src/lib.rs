@@ -1,4 +1,9 @@
-//! WebSocket servers and clients on protocol traits and factories.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(feature = "tokio", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "tokio"),
+    doc = "The WebSocket protocol engine of motorway, without tokio."
+)]
 
 pub mod close;
 pub mod connection;
