@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn octets_leave_in_order_however_they_are_taken() {
-        for step in [1, 2, 100, BY_REFERENCE - 1, BY_REFERENCE + 10, 1 << 20] {
+        for step in [97, 1000, BY_REFERENCE - 1, BY_REFERENCE + 10, 1 << 20] {
             let (mut output, expected) = mixed();
             let mut seen = Vec::new();
             while output.has_remaining() {

@@ -127,7 +127,12 @@ impl<S: Stream> Io<S> {
                 Poll::Ready(Err(error)) => self.end(CloseCause::Io(Arc::new(error))),
             }
         }
-        if self.ws.0.has_work() || self.ws.0.is_closing() {
+        // What was just seen may want an answer, or have set a deadline.
+        let holds = self
+            .ahead
+            .as_ref()
+            .is_some_and(|ahead| ahead.held_close.is_some());
+        if holds || self.ws.0.has_work() || self.ws.0.is_closing() {
             self.drive(context);
         }
         self.killed
@@ -140,8 +145,11 @@ impl<S: Stream> Io<S> {
         if self.ws.0.has_work() {
             self.obey_orders();
         }
+        if self.stream.is_none() {
+            return;
+        }
         self.poll_timers(context);
-        if self.ws.0.is_closing() {
+        if self.stream.is_some() && self.ws.0.is_closing() {
             self.poll_closing(context);
         }
     }
@@ -182,7 +190,7 @@ impl<S: Stream> Io<S> {
             if timer.as_mut().poll(context).is_pending() {
                 return;
             }
-            self.handle_timeout();
+            self.handle_timeout(context);
             match (&mut self.timer, self.timers.poll_timeout()) {
                 (Some(timer), Some(next)) => timer.as_mut().reset(Instant::from_std(next)),
                 (timer, _) => *timer = None,
@@ -191,7 +199,7 @@ impl<S: Stream> Io<S> {
         self.timer = None;
     }
 
-    fn handle_timeout(&mut self) {
+    fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let due = self
             .timers
             .handle_timeout(now(), &mut super::websocket::random_payload);
@@ -210,6 +218,7 @@ impl<S: Stream> Io<S> {
                     .and_then(|ahead| ahead.held_close.take())
                 {
                     self.receive_close(frame);
+                    self.flush(context);
                 }
                 self.abort(CloseCause::Timeout(kind));
             }
