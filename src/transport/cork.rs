@@ -32,17 +32,25 @@ pub(super) fn take(connection: u64) -> bool {
     })
 }
 
-/// Gives the output of the cork to `queue`, which counts as one message sent, if the cork belongs
-/// to this connection.
+/// Gives the output of the cork to `queue`, if the cork belongs to this connection; counts a message
+/// that it queues.
+///
+/// The cork is written before the shared queue, so what is queued there later stays behind it.
 #[inline]
-pub(super) fn with<R>(connection: u64, queue: impl FnOnce(&mut Output) -> R) -> Option<R> {
+pub(super) fn with<E>(
+    connection: u64,
+    queue: impl FnOnce(&mut Output) -> Result<(), E>,
+) -> Option<Result<(), E>> {
     CORK.with(|cork| {
         if cork.owner.get() != connection {
             return None;
         }
         let mut output = cork.output.try_borrow_mut().ok()?;
-        cork.messages.set(cork.messages.get() + 1);
-        Some(queue(&mut output))
+        let queued = queue(&mut output);
+        if queued.is_ok() {
+            cork.messages.set(cork.messages.get() + 1);
+        }
+        Some(queued)
     })
 }
 

@@ -181,7 +181,6 @@ impl<S: Stream> Io<S> {
             Event::Ping(payload) => self.answer_ping(payload.to_vec()),
             Event::Pong(payload) => self.handle_pong(payload),
             Event::Close(frame) => {
-                self.ws.flush_cork();
                 self.receive_close(frame.clone());
             }
             Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
@@ -251,7 +250,6 @@ impl<S: Stream> Io<S> {
     }
 
     fn close_because(&mut self, frame: CloseFrame, cause: CloseCause) {
-        self.ws.flush_cork();
         // The code was checked when the frame was made.
         let _ = self.ws.0.update(|half| {
             half.sender

@@ -400,7 +400,6 @@ impl<S: Stream> Io<S> {
         if !self.auto_pong {
             return;
         }
-        self.ws.flush_cork();
         self.ws.0.update(|half| half.answer_ping(payload));
     }
 
@@ -419,7 +418,6 @@ impl<S: Stream> Io<S> {
 
     /// Fails the connection: what was sent before goes out, then the close frame.
     pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
-        self.ws.flush_cork();
         self.ws
             .0
             .update(|half| half.sender.fail(Some(frame), cause, &mut half.output));

@@ -227,7 +227,6 @@ impl WebSocket {
         reason: impl Into<Cow<'static, str>>,
     ) -> Result<()> {
         let frame = CloseFrame::new(code, reason);
-        self.flush_cork();
         Ok(self.0.close(Some(frame), CloseCause::Local)?)
     }
 
@@ -344,16 +343,6 @@ impl WebSocket {
 
     fn may_send(&self, half: &super::shared::Half) -> bool {
         half.buffered() <= super::HIGH_WATER && half.sender.is_plain() && cork::len(self.0.id) == 0
-    }
-
-    /// Moves what this thread's cork holds for the connection to the shared queue, so that what is
-    /// queued there next comes after it.
-    pub(super) fn flush_cork(&self) {
-        if let Some(corked) = cork::with(self.0.id, std::mem::take)
-            && !corked.is_empty()
-        {
-            self.0.command(|half| half.output.append(corked));
-        }
     }
 }
 

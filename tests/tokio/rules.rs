@@ -42,6 +42,16 @@ impl WebSocketServerProtocol for Script {
                 let mut writer = ws.begin_message(MessageKind::Text).await?;
                 writer.write("half").await?;
             }
+            "all kinds" => {
+                ws.send("1").await?;
+                ws.pong("2")?;
+                ws.send("3").await?;
+                ws.close(CloseCode::NORMAL, "4").await?;
+                assert!(
+                    ws.send("5").await.is_err(),
+                    "nothing goes after a close frame"
+                );
+            }
             "in parts" => {
                 let mut writer = ws.begin_message(MessageKind::Text).await?;
                 writer.write("one ").await?;
@@ -262,6 +272,16 @@ async fn parts_of_a_message_are_not_mixed_with_others() {
     );
     assert_eq!(parts[2], Wire::new(Opcode::Continuation, ""));
     assert_eq!(peer.frame().await, Wire::text("then"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_callback_sends_goes_out_in_order() {
+    let (mut peer, _serving, _log) = default().await;
+    peer.text("all kinds").await;
+    assert_eq!(peer.frame().await, Wire::text("1"));
+    assert_eq!(peer.frame().await, Wire::pong("2"));
+    assert_eq!(peer.frame().await, Wire::text("3"));
+    assert_eq!(peer.frame().await, Wire::close(1000, "4"));
 }
 
 #[tokio::test(start_paused = true)]
