@@ -183,6 +183,10 @@ impl Receiver {
         &self.rules
     }
 
+    pub(super) fn can_inflate(&self) -> bool {
+        self.message.can_inflate()
+    }
+
     /// Where the receiver stands: a cut-off header, and how much of a frame's payload is missing.
     pub(super) fn position(&self) -> (PartialHeader, u64) {
         (self.header.clone(), self.frame.missing)
@@ -233,17 +237,27 @@ impl Receiver {
         Ok((None, &mut []))
     }
 
+    /// Checks a header by itself against what was negotiated and configured.
     #[inline]
-    fn begin_frame(&mut self, header: &Header) -> Result<(), ProtocolError> {
-        self.check_rsv(header)?;
-        match (header.mask, self.rules.incoming_mask) {
+    pub(super) fn check_header(
+        header: &Header,
+        rules: &Rules,
+        can_inflate: bool,
+    ) -> Result<(), ProtocolError> {
+        check_rsv(header, can_inflate)?;
+        match (header.mask, rules.incoming_mask) {
             // §5.1: "The server MUST close the connection upon receiving a frame that is not
             // masked."
-            (None, IncomingMask::Required) => return Err(ProtocolError::UnmaskedFrame),
+            (None, IncomingMask::Required) => Err(ProtocolError::UnmaskedFrame),
             // §5.1: "A client MUST close a connection if it detects a masked frame."
-            (Some(_), IncomingMask::Refused) => return Err(ProtocolError::MaskedFrame),
-            _ => {}
+            (Some(_), IncomingMask::Refused) => Err(ProtocolError::MaskedFrame),
+            _ => Ok(()),
         }
+    }
+
+    #[inline]
+    fn begin_frame(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        Self::check_header(header, &self.rules, self.message.can_inflate())?;
         if header.opcode.is_control() {
             self.control = Some(Box::new(PartialControl::new(header, &self.rules)));
             self.phase = Phase::Control;
@@ -263,21 +277,6 @@ impl Receiver {
             (_, Place::First) => Phase::MessageBegin,
         };
         Ok(())
-    }
-
-    #[inline]
-    fn check_rsv(&self, header: &Header) -> Result<(), ProtocolError> {
-        match header.rsv {
-            Rsv::NONE => Ok(()),
-            // RFC 7692 §6: RSV1 is set on the first fragment of a compressed message only.
-            Rsv::RSV1
-                if self.message.can_inflate()
-                    && matches!(header.opcode, Opcode::Text | Opcode::Binary) =>
-            {
-                Ok(())
-            }
-            rsv => Err(ProtocolError::ReservedBits { bits: rsv.bits() }),
-        }
     }
 
     fn after_message_begin(&self) -> Phase {
@@ -449,6 +448,17 @@ impl Receiver {
 #[inline]
 fn split(input: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
     input.split_at_mut_checked(at).unwrap_or_default()
+}
+
+#[inline]
+fn check_rsv(header: &Header, can_inflate: bool) -> Result<(), ProtocolError> {
+    let begins_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+    match header.rsv {
+        Rsv::NONE => Ok(()),
+        // RFC 7692 §6: RSV1 is set on the first fragment of a compressed message only.
+        Rsv::RSV1 if can_inflate && begins_message => Ok(()),
+        rsv => Err(ProtocolError::ReservedBits { bits: rsv.bits() }),
+    }
 }
 
 /// From how many missing octets on a payload is read straight into its message.

@@ -17,6 +17,7 @@ pub struct Scanner {
     rules: Arc<Rules>,
     header: PartialHeader,
     control: Option<PartialControl>,
+    can_inflate: bool,
     skip: u64,
     data_frames: u64,
     finished: bool,
@@ -42,6 +43,7 @@ impl Scanner {
             rules: Arc::clone(receiver.rules()),
             header,
             control: None,
+            can_inflate: receiver.can_inflate(),
             skip,
             data_frames: u64::from(skip > 0),
             finished: receiver.is_finished(),
@@ -81,7 +83,9 @@ impl Scanner {
 
     fn begin_frame(&mut self, input: &mut &[u8]) {
         match self.header.decode(input) {
-            Ok(Some((header, length))) => {
+            Ok(Some((header, length)))
+                if Receiver::check_header(&header, &self.rules, self.can_inflate).is_ok() =>
+            {
                 *input = input.get(length..).unwrap_or_default();
                 if header.opcode.is_control() {
                     self.control = Some(PartialControl::new(&header, &self.rules));
@@ -91,8 +95,8 @@ impl Scanner {
                 }
             }
             Ok(None) => *input = &[],
-            // The receiver will meet the malformed header and fail the connection.
-            Err(_) => self.finished = true,
+            // The receiver will meet the header in its turn and fail the connection.
+            Ok(Some(_)) | Err(_) => self.finished = true,
         }
     }
 

@@ -38,7 +38,7 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         let mut io = Io::new(stream, ws, receiver.in_pieces(H::RECEIVE));
         io.auto_pong = H::AUTO_PONG;
         if !early.is_empty() {
-            io.read_ahead(&early);
+            io.early = early;
         }
         Self { io, handler }
     }
@@ -47,8 +47,8 @@ impl<S: Stream, H: Handler> Driver<S, H> {
     pub(crate) async fn run(&mut self) -> CloseInfo {
         let Self { io, handler } = self;
         let ws = io.ws.clone();
-        io.call(pin!(handler.on_open(&ws)), &[]).await;
-        let mut input = Lease::default();
+        let mut input = Lease::from(std::mem::take(&mut io.early));
+        io.call(pin!(handler.on_open(&ws)), &input).await;
         loop {
             let mut rest: &mut [u8] = &mut input;
             while let Some((event, after)) = io.next_event(rest) {

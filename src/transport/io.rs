@@ -36,6 +36,8 @@ pub(super) struct Io<S> {
     /// Whether the application takes no more events, since a callback has failed.
     pub(super) deaf: bool,
     pub(super) auto_pong: bool,
+    /// What came with the opening handshake.
+    pub(super) early: Vec<u8>,
     /// Whether what was given to the stream may still sit in a buffer of its own.
     pub(super) unflushed: bool,
     killed: bool,
@@ -76,6 +78,7 @@ impl<S: Stream> Io<S> {
             corked: false,
             deaf: false,
             auto_pong: true,
+            early: Vec::new(),
             unflushed: false,
             killed: false,
             shut_down: false,

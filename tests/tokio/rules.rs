@@ -275,6 +275,34 @@ async fn parts_of_a_message_are_not_mixed_with_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_with_the_request_is_received_in_order() {
+    let factory = WebSocketServerFactory::new(|| Script(Log::default()));
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let _serving = tokio::spawn(factory.serve_stream(far));
+    let mut peer = Raw::client(near);
+    let mut octets = request("").into_bytes();
+    octets.extend(Wire::text("first").masked().encode());
+    octets.extend_from_slice(b"\xa1\x80\0\0\0\0"); // RSV2
+    octets.extend(Wire::ping("never").masked().encode());
+    peer.write(octets).await;
+    assert_eq!(status(&peer.head().await), 101);
+    assert_eq!(peer.frame().await, Wire::text("first"));
+    assert_eq!(peer.frame().await.code(), 1002);
+    assert_eq!(peer.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_behind_a_violation_is_not_answered() {
+    let (mut peer, _serving, _log) = default().await;
+    let mut octets = Wire::text("sleep").masked().encode();
+    octets.extend_from_slice(b"\xa1\x80\0\0\0\0"); // RSV2
+    octets.extend(Wire::ping("never").masked().encode());
+    peer.write(octets).await;
+    assert_eq!(peer.frame().await.code(), 1002);
+    assert_eq!(peer.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_callback_sends_goes_out_in_order() {
     let (mut peer, _serving, _log) = default().await;
     peer.text("all kinds").await;
