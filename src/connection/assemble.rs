@@ -29,6 +29,8 @@ pub(super) struct Assembler {
     fragments: u64,
     /// The octets of the message so far, uncompressed, whether still in `body` or handed over.
     length: u64,
+    /// The octets of the message so far as its frame headers announced them.
+    wire: u64,
     body: BytesMut,
     inflation: Option<Box<Inflation>>,
 }
@@ -74,12 +76,30 @@ impl Assembler {
                 limit: rules.max_fragments,
             });
         }
-        if !self.compressed && header.length > rules.max_message.saturating_sub(self.length) {
+        self.wire = self.wire.saturating_add(header.length);
+        if self.wire > self.most_wire(rules) {
             return Err(ProtocolError::MessageTooLarge {
                 limit: rules.max_message,
             });
         }
         Ok(place)
+    }
+
+    /// How many octets the frames so far may carry.
+    ///
+    /// Compressed data can be longer than what they inflate to: a sixteenth covers what compressors
+    /// make of noise, and every flush, so every fragment, may add a few octets. Beyond that they
+    /// only keep the inflater busy, such as blocks that inflate to nothing.
+    fn most_wire(&self, rules: &Rules) -> u64 {
+        if !self.compressed {
+            return rules.max_message;
+        }
+        let overhead = rules.max_message / 16 + OVERHEAD;
+        let flushes = self.fragments.saturating_mul(FLUSH);
+        rules
+            .max_message
+            .saturating_add(overhead)
+            .saturating_add(flushes)
     }
 
     fn begin_message(&mut self, opcode: Opcode, rsv: Rsv) {
@@ -90,6 +110,7 @@ impl Assembler {
         self.compressed = rsv == Rsv::RSV1;
         self.fragments = 0;
         self.length = 0;
+        self.wire = 0;
     }
 
     pub(super) fn kind(&self) -> MessageKind {
@@ -245,3 +266,7 @@ impl Assembler {
 
 /// How many octets are reserved on the word of a header, before any of them has arrived.
 const TRUSTED: usize = 64 << 10;
+/// How many octets more than a sixteenth a compressed message may have beyond the limit.
+const OVERHEAD: u64 = 64;
+/// How many octets more it may have for each fragment.
+const FLUSH: u64 = 16;

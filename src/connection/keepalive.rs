@@ -96,8 +96,7 @@ impl Timers {
         if let Some(ping) = &mut self.ping
             && ping.rules.restart_on_any_traffic
         {
-            ping.next = now + ping.rules.interval;
-            ping.expires = None;
+            ping.answered(now);
         }
     }
 
@@ -107,8 +106,7 @@ impl Timers {
         let (_, sent) = ping
             .unanswered
             .take_if(|(expected, _)| expected == payload)?;
-        ping.next = now + ping.rules.interval;
-        ping.expires = None;
+        ping.answered(now);
         Some(now - sent)
     }
 
@@ -189,6 +187,14 @@ impl Timers {
 }
 
 impl PingTimer {
+    /// Begins a new interval. A pause that is going on counts from here, since no deadline is left
+    /// from before.
+    fn answered(&mut self, now: Instant) {
+        self.next = now + self.rules.interval;
+        self.expires = None;
+        self.paused = self.paused.map(|_| now);
+    }
+
     fn begin(&mut self, now: Instant, random: &mut dyn FnMut() -> [u8; 4]) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut payload = self.sequence.to_be_bytes().to_vec();

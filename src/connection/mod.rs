@@ -10,9 +10,11 @@
 //! 1. Make a [`Connection`] once the opening handshake is done.
 //! 2. Give it what arrives: [`receive`](Connection::receive), or
 //!    [`receive_eof`](Connection::receive_eof) when the peer has closed its side of the stream.
-//! 3. Take the events out with [`poll_event`](Connection::poll_event); give commands
-//!    ([`send`](Connection::send), [`ping`](Connection::ping), [`close`](Connection::close)) as you
-//!    like. Pings are answered, and close frames too, without your doing.
+//! 3. Take the events out with [`poll_event`](Connection::poll_event) until there is none; give
+//!    commands ([`send`](Connection::send), [`ping`](Connection::ping),
+//!    [`close`](Connection::close)) as you like. Pings are answered, and close frames too, without
+//!    your doing. Each event is decoded when it is asked for, so that an answer to a message goes
+//!    out before whatever a later frame leads to, such as the end of the connection.
 //! 4. Write all of [`poll_output`](Connection::poll_output) to the stream. When
 //!    [`shuts_down`](Connection::shuts_down) says so, shut the stream down for writing.
 //! 5. Wait for octets, or until [`poll_timeout`](Connection::poll_timeout), and then call
@@ -67,7 +69,7 @@ pub use state::State;
 
 use crate::close::CloseFrame;
 use crate::message::Message;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +81,13 @@ pub struct Connection {
     sender: Sender,
     timers: Timers,
     output: Output,
+    /// What has arrived and is not decoded yet, and when the last of it arrived.
+    input: BytesMut,
+    arrived: Instant,
+    /// Whether the receiver may have an event to give, be it without further input.
+    is_decoding: bool,
+    /// Whether the peer has closed its side of the stream behind that.
+    has_ended: bool,
     happenings: VecDeque<Happening>,
     closed: bool,
 }
@@ -109,6 +118,10 @@ impl Connection {
             receiver: Receiver::new(Arc::clone(&rules), deflate),
             sender: Sender::new(rules, deflate, keys),
             output: Output::default(),
+            input: BytesMut::new(),
+            arrived: now,
+            is_decoding: false,
+            has_ended: false,
             happenings: VecDeque::new(),
             closed: false,
         }
@@ -121,26 +134,38 @@ impl Connection {
         self
     }
 
-    /// Takes all of `input`, which arrived at `now`. A bad peer is an outcome, not an error of the
-    /// caller: it shows in the output and in the events.
+    /// Takes all of `input`, which arrived at `now`; [`poll_event`](Self::poll_event) decodes it. A
+    /// bad peer is an outcome, not an error of the caller: it shows in the output and in the events.
     pub fn receive(&mut self, input: &mut BytesMut, now: Instant) {
         self.timers.received(now);
-        let mut rest: &mut [u8] = input;
-        loop {
-            match self.receiver.receive(rest) {
-                Ok((None, _)) => break,
-                Ok((Some(event), after)) => {
-                    rest = after;
-                    let event = event.into_owned();
-                    self.handle(event, now);
-                }
-                Err(error) => {
-                    self.fail(error, now);
-                    break;
-                }
+        self.arrived = now;
+        self.is_decoding = true;
+        match self.receiver.is_finished() {
+            true => input.clear(),
+            false => self.input.unsplit(input.split()),
+        }
+    }
+
+    /// Decodes what has arrived, up to the next event.
+    fn decode(&mut self) {
+        let before = self.input.len();
+        match self.receiver.receive(&mut self.input) {
+            Ok((None, _)) => {
+                self.input.clear();
+                self.is_decoding = false;
+            }
+            Ok((Some(event), rest)) => {
+                let taken = before - rest.len();
+                let event = event.into_owned();
+                self.input.advance(taken);
+                self.handle(event, self.arrived);
+            }
+            Err(error) => {
+                self.input.clear();
+                self.is_decoding = false;
+                self.fail(error, self.arrived);
             }
         }
-        input.clear();
     }
 
     fn handle(&mut self, event: Event<'static>, now: Instant) {
@@ -178,8 +203,12 @@ impl Connection {
         self.timers.closing(&rules, self.sender.state(), now);
     }
 
-    /// Takes note that the peer has closed its side of the stream.
+    /// Takes note that the peer has closed its side of the stream, behind what was received.
     pub fn receive_eof(&mut self, _now: Instant) {
+        self.has_ended = true;
+    }
+
+    fn handle_eof(&mut self) {
         self.end(match self.sender.state() {
             State::Complete => CloseCause::Peer,
             _ => CloseCause::Dropped,
@@ -202,6 +231,7 @@ impl Connection {
     fn end(&mut self, cause: CloseCause) {
         if !std::mem::replace(&mut self.closed, true) {
             self.receiver.finish();
+            self.input.clear();
             let mut info = self.sender.end(cause);
             info.unsent_octets = self.output.len();
             self.output.clear();
@@ -258,8 +288,15 @@ impl Connection {
         self.timers.poll_timeout().filter(|_| !self.closed)
     }
 
-    /// Takes the next event.
+    /// Takes the next event; `None` once all that has arrived is decoded.
     pub fn poll_event(&mut self) -> Option<Happening> {
+        while self.happenings.is_empty() && !self.closed {
+            match (self.is_decoding, self.has_ended) {
+                (true, _) => self.decode(),
+                (false, true) => self.handle_eof(),
+                (false, false) => break,
+            }
+        }
         self.happenings.pop_front()
     }
 

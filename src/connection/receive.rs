@@ -187,9 +187,11 @@ impl Receiver {
         self.message.can_inflate()
     }
 
-    /// Where the receiver stands: a cut-off header, and how much of a frame's payload is missing.
-    pub(super) fn position(&self) -> (PartialHeader, u64) {
-        (self.header.clone(), self.frame.missing)
+    /// Where the receiver stands: in a header, in a control frame, or in the payload of a frame of
+    /// which so much is missing.
+    pub(super) fn position(&self) -> (PartialHeader, Option<PartialControl>, u64) {
+        let control = self.control.as_deref().cloned();
+        (self.header.clone(), control, self.frame.missing)
     }
 
     #[inline]

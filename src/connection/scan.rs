@@ -38,11 +38,11 @@ impl Scanner {
     /// Makes a scanner that starts where `receiver` stands.
     #[must_use]
     pub fn new(receiver: &Receiver) -> Self {
-        let (header, skip) = receiver.position();
+        let (header, control, skip) = receiver.position();
         Self {
             rules: Arc::clone(receiver.rules()),
             header,
-            control: None,
+            control,
             can_inflate: receiver.can_inflate(),
             skip,
             data_frames: u64::from(skip > 0),
@@ -67,7 +67,10 @@ impl Scanner {
                 *input = input.get(taken..).unwrap_or_default();
                 let (opcode, payload) = control.finish()?;
                 self.control = None;
-                return self.report(opcode, payload);
+                if let Some(ahead) = self.report(opcode, payload) {
+                    return Some(ahead);
+                }
+                break;
             }
             self.begin_frame(input);
         }

@@ -1,0 +1,211 @@
+//! The public face: names that users compile against, what may cross threads, what idle state costs.
+
+#![cfg(test)]
+
+use motorway::connection::{Connection, PreparedMessage, Receiver, Rules, Scanner, Sender, Timers};
+use std::mem::size_of;
+
+fn is_shared<T: Send + Sync + 'static>() {}
+fn is_sent<T: Send + 'static>() {}
+
+#[test]
+fn values_and_the_engine_cross_threads() {
+    is_shared::<motorway::CloseInfo>();
+    is_shared::<motorway::CloseFrame>();
+    is_shared::<motorway::CloseCause>();
+    is_shared::<motorway::ProtocolError>();
+    is_shared::<motorway::SendError>();
+    is_shared::<motorway::HandshakeError>();
+    is_shared::<motorway::OptionsError>();
+    is_shared::<motorway::Message<'static>>();
+    is_shared::<motorway::ServerOptions>();
+    is_shared::<motorway::ClientOptions>();
+    is_shared::<motorway::ConnectionRequest>();
+    is_shared::<motorway::ConnectionResponse>();
+    is_shared::<motorway::ConnectionAccept>();
+    is_shared::<motorway::ConnectionDeny>();
+    is_shared::<PreparedMessage>();
+    is_shared::<Rules>();
+    is_shared::<Scanner>();
+    is_shared::<Timers>();
+    is_shared::<Receiver>();
+    // Masking keys come from a closure of the caller's, which need not be `Sync`.
+    is_sent::<Sender>();
+    is_sent::<Connection>();
+}
+
+// What every idle connection holds. The bounds are a little above what there is: whoever raises
+// them has made every connection dearer.
+#[test]
+fn idle_state_is_small() {
+    assert!(size_of::<Receiver>() <= 240, "{}", size_of::<Receiver>());
+    assert!(size_of::<Sender>() <= 72, "{}", size_of::<Sender>());
+    assert!(size_of::<Timers>() <= 48, "{}", size_of::<Timers>());
+    assert!(size_of::<motorway::Message<'static>>() <= 48);
+    assert!(size_of::<motorway::ProtocolError>() <= 24);
+    assert!(size_of::<motorway::SendError>() <= 24);
+}
+
+#[test]
+fn names_of_the_engine_are_public() {
+    use motorway::{
+        AllowedOrigins, Bytes, ClientOptions, CloseCause, CloseCode, CloseFrame, CloseInfo,
+        ConnectingRequest, ConnectionAccept, ConnectionDeny, ConnectionRequest, ConnectionResponse,
+        DeflateOptions, Endpoint, HandshakeError, HeaderMap, HeaderName, HeaderValue, Message,
+        MessageKind, NotUtf8, OptionsError, Payload, Peer, PreparedMessage, ProtocolError, Receive,
+        SendError, ServerOptions, StatusCode, Text, TimeoutKind, TransportDetails, Uri, Url,
+    };
+    type Values = (
+        Bytes,
+        CloseCode,
+        CloseFrame,
+        Message<'static>,
+        Payload<'static>,
+    );
+    type More = (MessageKind, NotUtf8, PreparedMessage, Text<'static>, Peer);
+    type Options = (
+        AllowedOrigins,
+        ClientOptions,
+        DeflateOptions,
+        OptionsError,
+        ServerOptions,
+    );
+    type Closing = (
+        CloseCause,
+        CloseInfo,
+        Endpoint,
+        ProtocolError,
+        SendError,
+        TimeoutKind,
+    );
+    type Server = (
+        ConnectionAccept,
+        ConnectionDeny,
+        ConnectionRequest,
+        HandshakeError,
+    );
+    type Client = (
+        ConnectingRequest,
+        ConnectionResponse,
+        TransportDetails,
+        Url,
+        Receive,
+    );
+    type Http = (HeaderMap, HeaderName, HeaderValue, StatusCode, Uri);
+    is_sent::<(Values, More, Options, Closing, Server, Client, Http)>();
+    assert_eq!(
+        [Receive::Messages, Receive::Frames, Receive::Stream].len(),
+        3
+    );
+    // Autobahn's defaults and the safe ones.
+    assert!(ServerOptions::autobahn().validate().is_ok());
+    assert!(ClientOptions::autobahn().validate().is_ok());
+    assert!(ServerOptions::default().validate().is_ok());
+    assert!(ClientOptions::default().validate().is_ok());
+}
+
+#[test]
+fn messages_are_made_from_what_users_have() {
+    use motorway::{Bytes, Message};
+    let messages: [Message<'_>; 6] = [
+        "text".into(),
+        String::from("text").into(),
+        b"octets".into(),
+        (&b"octets"[..]).into(),
+        vec![1, 2].into(),
+        Bytes::from_static(b"octets").into(),
+    ];
+    assert_eq!(
+        messages.iter().filter(|message| message.is_text()).count(),
+        2
+    );
+    let [first, ..] = messages;
+    assert_eq!(
+        (first.len(), first.is_empty(), first.is_binary()),
+        (4, false, false)
+    );
+    assert_eq!(first.into_owned().into_text().unwrap(), "text");
+}
+
+#[cfg(feature = "tokio")]
+mod tokio {
+    use super::{is_sent, is_shared};
+    use motorway::{
+        CloseInfo, ConnectionAccept, ConnectionDeny, ConnectionRequest, Error, HandlerError,
+        HandlerResult, Message, Server, WebSocket, WebSocketClientFactory, WebSocketClientProtocol,
+        WebSocketServerFactory, WebSocketServerProtocol,
+    };
+
+    struct Every;
+
+    impl WebSocketServerProtocol for Every {
+        async fn on_connect(
+            &mut self,
+            request: &ConnectionRequest,
+        ) -> Result<ConnectionAccept, ConnectionDeny> {
+            if request.path() != "/" {
+                return Err(motorway::StatusCode::NOT_FOUND.into());
+            }
+            Ok(ConnectionAccept::select(request.protocols(), ["chat"]))
+        }
+
+        async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
+            let _ = "1".parse::<u8>()?;
+            Ok(ws.send("Hello").await?)
+        }
+
+        async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+            ws.send(message).await?;
+            Ok(())
+        }
+
+        async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
+            assert!(info.is_ok());
+            Ok(())
+        }
+    }
+
+    struct Hello;
+
+    impl WebSocketClientProtocol for Hello {
+        async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
+            Ok(ws.send("Hello, world!").await?)
+        }
+    }
+
+    #[test]
+    fn handles_factories_and_errors_cross_threads() {
+        is_shared::<WebSocket>();
+        is_shared::<Error>();
+        is_shared::<Server>();
+        is_shared::<WebSocketServerFactory<fn() -> Every>>();
+        is_shared::<WebSocketClientFactory<fn() -> Hello>>();
+        is_sent::<HandlerError>();
+        is_sent::<motorway::FrameCodec>();
+    }
+
+    // What the contract of callbacks rests on: any error becomes one of a callback, by `?`.
+    #[test]
+    fn any_error_becomes_an_error_of_a_callback() {
+        fn fails() -> HandlerResult {
+            let _ = "x".parse::<u8>()?;
+            Ok(())
+        }
+        let error: Box<dyn std::error::Error> = fails().unwrap_err().into();
+        assert!(!error.to_string().is_empty());
+        fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
+        is_error::<Error>();
+        is_error::<motorway::SendError>();
+        is_error::<motorway::HandshakeError>();
+        let _ = HandlerError::close(motorway::CloseCode::NORMAL, "done");
+    }
+
+    #[test]
+    fn factories_are_made_of_closures() {
+        let mut server = WebSocketServerFactory::new(|| Every);
+        server
+            .set_protocol_options(motorway::ServerOptions::default())
+            .unwrap();
+        assert!(WebSocketClientFactory::new("ws://127.0.0.1:9000", || Hello).is_ok());
+    }
+}

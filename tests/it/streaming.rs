@@ -1,0 +1,271 @@
+//! Messages received in pieces: whole frames, or octets as they arrive.
+
+#![cfg(test)]
+
+use crate::engine::{Engine, Random, binary, frame, masked, ping, settings};
+use bytes::BytesMut;
+use motorway::connection::{Event, Receive, Receiver, Role, Rules, State};
+use motorway::extension::deflate::DeflateParameters;
+use motorway::{MessageKind, Payload, ProtocolError, ServerOptions};
+use std::time::Instant;
+
+const TEXT: Event<'static> = Event::MessageBegin(MessageKind::Text);
+const BINARY: Event<'static> = Event::MessageBegin(MessageKind::Binary);
+const END: Event<'static> = Event::MessageEnd;
+const FRAME_END: Event<'static> = Event::FrameEnd;
+
+fn whole(payload: &'static str) -> Event<'static> {
+    Event::Frame(payload.into())
+}
+
+fn data(payload: &'static str) -> Event<'static> {
+    Event::FrameData(payload.into())
+}
+
+fn begin(length: u64) -> Event<'static> {
+    Event::FrameBegin { length }
+}
+
+#[test]
+fn frames_come_between_the_beginning_and_the_end_of_their_message() {
+    let engine = Engine::new().receive(Receive::Frames);
+    engine
+        .run(&[b"\x81\x05Hello"])
+        .sees(&[TEXT, whole("Hello"), END]);
+    engine
+        .run(&[
+            b"\x02\x03Hel",
+            b"\x89\x01p",
+            b"\x00\x00",
+            b"\x80\x02lo",
+            b"\x81\x00",
+        ])
+        .sees(&[
+            BINARY,
+            whole("Hel"),
+            ping(b"p"),
+            whole(""),
+            whole("lo"),
+            END,
+            TEXT,
+            whole(""),
+            END,
+        ])
+        .answers(&[b"\x8a\x01p"]);
+}
+
+#[test]
+fn octets_come_between_the_beginning_and_the_end_of_their_frame() {
+    let engine = Engine::new().receive(Receive::Stream);
+    engine
+        .run(&[b"\x81\x05Hello"])
+        .sees(&[TEXT, begin(5), data("Hello"), FRAME_END, END]);
+    engine
+        .run(&[b"\x02\x03Hel", b"\x89\x01p", b"\x00\x00", b"\x80\x02lo"])
+        .sees(&[
+            BINARY,
+            begin(3),
+            data("Hel"),
+            FRAME_END,
+            ping(b"p"),
+            begin(0),
+            FRAME_END,
+            begin(2),
+            data("lo"),
+            FRAME_END,
+            END,
+        ])
+        .answers(&[b"\x8a\x01p"]);
+    engine
+        .run(&[b"\x81\x00"])
+        .sees(&[TEXT, begin(0), FRAME_END, END]);
+}
+
+#[test]
+fn beginnings_come_before_any_octet_of_payload() {
+    let engine = Engine::new().receive(Receive::Stream);
+    engine
+        .run(&[b"\x82\x7e\x01\x00"])
+        .sees(&[BINARY, begin(256)]);
+    let engine = Engine::new().receive(Receive::Frames);
+    engine.run(&[b"\x82\x7e\x01\x00"]).sees(&[BINARY]);
+}
+
+// RFC 7692: the length of a frame is the one on the wire, its octets are inflated.
+#[test]
+fn frame_length_is_that_of_the_wire_and_octets_are_inflated() {
+    let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    let sent = [
+        frame(0x41, &hello[..5]),
+        b"\x89\x00".to_vec(),
+        frame(0x80, &hello[5..]),
+    ];
+    let sent: Vec<_> = sent.iter().map(|frame| &frame[..]).collect();
+    let outcome = Engine::new().deflate().receive(Receive::Stream).run(&sent);
+    assert_eq!(outcome.events[..2], [TEXT, begin(5)]);
+    let text = |pieces: &[Event<'static>]| {
+        let octets = |event: &Event<'static>| match event {
+            Event::FrameData(piece) | Event::Frame(piece) => piece.to_vec(),
+            _ => Vec::new(),
+        };
+        pieces.iter().flat_map(octets).collect::<Vec<u8>>()
+    };
+    assert_eq!(text(&outcome.events), b"Hello");
+    assert!(outcome.events.contains(&begin(2)) && outcome.events.contains(&ping(b"")));
+    assert_eq!(outcome.events.last(), Some(&END));
+    let outcome = Engine::new().deflate().receive(Receive::Frames).run(&sent);
+    assert_eq!(text(&outcome.events), b"Hello");
+    assert_eq!(outcome.events.last(), Some(&END));
+}
+
+// 6.4.*: fail fast, whatever the pieces are.
+#[test]
+fn text_is_checked_in_pieces() {
+    for receive in [Receive::Frames, Receive::Stream] {
+        let engine = Engine::new().receive(receive);
+        for sent in [
+            [&b"\x01\x01\xed"[..], b"\x00\x01\xa0"],
+            [b"\x01\x01\xc3", b"\x80\x00"],
+            [b"\x81\x01a", b"\x81\x03\xf4\x90."],
+        ] {
+            let mut connection = engine.connection(Role::Client);
+            connection.receive(&mut BytesMut::from(&sent.concat()[..]), Instant::now());
+            while connection.poll_event().is_some() {}
+            assert_eq!(connection.state(), State::Failed);
+            let close = connection.poll_output().unwrap();
+            assert_eq!(crate::engine::frames(&close, true)[0][2..4], [0x03, 0xef]);
+        }
+        let valid: [&[u8]; 2] = [b"\x01\x01\xc3", b"\x80\x01\xa9"];
+        assert_eq!(engine.run(&valid).events.last(), Some(&END));
+    }
+}
+
+#[test]
+fn fragment_limits_hold_in_pieces() {
+    for receive in [Receive::Frames, Receive::Stream] {
+        let engine = Engine::new().receive(receive).rules(|rules| {
+            rules.max_fragments = 2;
+            rules.max_frame = 10;
+        });
+        let outcome = engine.run(&[b"\x02\x00", b"\x00\x00", b"\x00\x00"]);
+        assert_eq!(
+            outcome.error,
+            Some(ProtocolError::TooManyFragments { limit: 2 })
+        );
+        let outcome = engine.run(&[&frame(0x82, &[0; 11])]);
+        let error = ProtocolError::FrameTooLarge {
+            size: 11,
+            limit: 10,
+        };
+        assert_eq!(outcome.error, Some(error));
+    }
+}
+
+// One frame can make a thousand times its length; no piece may be that long.
+#[test]
+fn inflated_pieces_of_a_stream_stay_small() {
+    let deflate = settings(DeflateParameters::default());
+    let engine = Engine::new().deflate();
+    let mut server = engine.connection(Role::Server);
+    server.send(&vec![0; 8 << 20][..]).unwrap();
+    let mut wire = server.poll_output().unwrap();
+    let rules = Rules::client(&motorway::ClientOptions::default());
+    let receiver = Receiver::new(rules.into(), Some(&deflate));
+    let mut receiver = receiver.in_pieces(Receive::Stream);
+    let (mut rest, mut total) = (&mut wire[..], 0);
+    while let (Some(event), after) = receiver.receive(rest).unwrap() {
+        rest = after;
+        if let Event::FrameData(piece) = event {
+            assert!(piece.len() <= 2 << 20, "{} octets", piece.len());
+            total += piece.len();
+        }
+    }
+    assert_eq!(total, 8 << 20);
+}
+
+/// Gives octets to the receiver as a driver does: straight into its buffer where it has one.
+fn receive_direct(
+    receiver: &mut Receiver,
+    octets: &[u8],
+    random: &mut Random,
+) -> Vec<Event<'static>> {
+    let mut events = Vec::new();
+    let mut rest = octets;
+    while !rest.is_empty() {
+        let size = (1 + random.below(3000)).min(rest.len());
+        let mut chunk = Vec::new();
+        if let Some((buffer, most)) = receiver.direct() {
+            assert!(most > 0);
+            let size = size.min(most);
+            buffer.extend_from_slice(&rest[..size]);
+            receiver.appended(size).unwrap();
+            rest = &rest[size..];
+        } else {
+            chunk = rest[..size].to_vec();
+            rest = &rest[size..];
+        }
+        let mut input = &mut chunk[..];
+        while let (Some(event), after) = receiver.receive(input).unwrap() {
+            events.push(event.into_owned());
+            input = after;
+        }
+    }
+    events
+}
+
+#[test]
+fn reading_straight_into_the_message_makes_no_difference() {
+    let mut random = Random(17);
+    for round in 0..20 {
+        let rules = Rules::server(&ServerOptions::default());
+        let mut receiver = Receiver::new(rules.into(), None);
+        let payload = random.octets(20_000 + round * 5000);
+        let (start, end) = payload.split_at(random.below(payload.len()));
+        let sent = [
+            masked(&frame(0x02, start), [1, 2, 3, 4]),
+            masked(b"\x89\x01p", [9, 9, 9, 9]),
+            masked(&frame(0x80, end), [5, 6, 7, 8]),
+            masked(&frame(0x82, &payload), [3, 1, 4, 1]),
+        ];
+        let events = receive_direct(&mut receiver, &sent.concat(), &mut random);
+        assert_eq!(events.len(), 3);
+        assert!(
+            events == [ping(b"p"), binary(&payload), binary(&payload)],
+            "round {round}"
+        );
+    }
+}
+
+#[test]
+fn text_read_straight_into_the_message_fails_at_once() {
+    let rules = Rules::client(&motorway::ClientOptions::default());
+    let mut receiver = Receiver::new(rules.into(), None);
+    let mut header = *b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00";
+    assert!(receiver.direct().is_none());
+    assert!(matches!(receiver.receive(&mut header), Ok((None, _))));
+    let (buffer, most) = receiver.direct().expect("a large payload is missing");
+    assert!((1..=65536).contains(&most));
+    buffer.extend_from_slice("grüezi".as_bytes());
+    receiver.appended(7).unwrap();
+    let (buffer, _) = receiver.direct().unwrap();
+    buffer.extend_from_slice(b"\xff");
+    assert_eq!(receiver.appended(1), Err(ProtocolError::InvalidUtf8));
+    assert!(receiver.is_finished());
+    assert!(receiver.direct().is_none());
+}
+
+// No memory is taken on the word of a header.
+#[test]
+fn buffer_of_a_large_message_grows_with_what_has_arrived() {
+    let rules = Rules::client(&motorway::ClientOptions::default());
+    let mut receiver = Receiver::new(rules.into(), None);
+    let mut header = *b"\x82\x7f\x00\x00\x00\x00\x01\x00\x00\x00";
+    assert!(matches!(receiver.receive(&mut header), Ok((None, _))));
+    let (buffer, most) = receiver.direct().expect("16 MiB are missing");
+    assert!(most <= 64 << 10 && buffer.capacity() <= 64 << 10);
+    let payload = Payload::from(vec![1; most]);
+    buffer.extend_from_slice(&payload);
+    receiver.appended(most).unwrap();
+    let (buffer, more) = receiver.direct().unwrap();
+    assert!(more > 0 && buffer.capacity() <= 4 * most);
+}
