@@ -76,14 +76,16 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
     match opening.shake_hands(stream, &mut handler).await {
         Ok((stream, response, agreed, early)) => {
             let (ws, receiver) = opening.halves(agreed);
-            if let Err(error) = ask(&mut handler, &response).await {
+            let verdict = ask(&mut handler, &response).await;
+            let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
+            if let Err(error) = verdict {
                 let frame = match error.source() {
                     Some(_) => CloseFrame::new(CloseCode::NORMAL, ""),
                     None => error.close_frame().clone(),
                 };
                 ws.close_because(frame, CloseCause::Handler);
+                driver.deafen();
             }
-            let driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
             Ok(Opened { driver, ws })
         }
         Err(error) => {

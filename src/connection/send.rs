@@ -83,6 +83,12 @@ impl Sender {
         self.state.is_open() && self.deflation.is_none() && self.partial.is_none()
     }
 
+    /// Tells whether a message is being sent in parts, so that others wait.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.partial.is_some()
+    }
+
     /// Encodes a message.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Which connections a server has, and how they are told to end.
 
 use crate::connection::CloseInfo;
+use crate::handshake::HandshakeError;
 use crate::transport::WebSocket;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +37,18 @@ impl Lifecycle {
 
     pub(super) fn connections(&self) -> Vec<WebSocket> {
         self.lock().values().cloned().collect()
+    }
+
+    /// Waits for something, but not beyond the deadline of a shutdown.
+    pub(super) async fn unless_killed<F: Future>(
+        &self,
+        future: F,
+    ) -> Result<F::Output, HandshakeError> {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = self.killed.cancelled() => Err(HandshakeError::ShuttingDown),
+        }
     }
 
     /// Ends everything at once.

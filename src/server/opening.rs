@@ -54,6 +54,7 @@ struct Opening<S> {
     peer: Peer,
     settings: Arc<Settings>,
     deadline: Option<Instant>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 async fn open<P: WebSocketServerProtocol, S: Stream>(
@@ -77,8 +78,9 @@ async fn open<P: WebSocketServerProtocol, S: Stream>(
         peer,
         settings,
         deadline,
+        lifecycle,
     };
-    let opened = opening.run(&factory, &lifecycle, counted).await;
+    let opened = opening.run(&factory, counted).await;
     if let Err(error) = &opened {
         let peer = &opening.peer;
         match error {
@@ -95,10 +97,9 @@ impl<S: Stream> Opening<S> {
     async fn run<P: WebSocketServerProtocol>(
         &mut self,
         factory: &FactoryShared<P>,
-        lifecycle: &Arc<Lifecycle>,
         counted: Counted,
     ) -> Result<Opened<S, P>> {
-        let (request, early) = self.request(lifecycle, &counted).await?;
+        let (request, early) = self.request(&counted).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
         let Ok(instance) = catch_unwind(AssertUnwindSafe(|| (factory.make)())) else {
             return self
@@ -106,7 +107,7 @@ impl<S: Stream> Opening<S> {
                 .await;
         };
         let mut handler = ServerHandler(instance);
-        let opened = match self.ask(&mut handler, &request, lifecycle).await {
+        let opened = match self.ask(&mut handler, &request).await {
             Ok(agreed) => Ok(agreed),
             Err(error) => {
                 self.stream = None;
@@ -116,7 +117,8 @@ impl<S: Stream> Opening<S> {
         let (agreed, stream) = match (opened, self.stream.take()) {
             (Ok(agreed), Some(stream)) => (agreed, stream),
             (Err(error), _) => {
-                never_opened(&mut handler, &error).await;
+                let telling = never_opened(&mut handler, &error);
+                let _ = self.lifecycle.unless_killed(telling).await;
                 return Err(error);
             }
             (Ok(_), None) => {
@@ -124,8 +126,8 @@ impl<S: Stream> Opening<S> {
             }
         };
         let (ws, receiver) = self.halves(&request, agreed);
-        let registered = lifecycle.register(ws.clone());
-        if lifecycle.draining.is_cancelled() {
+        let registered = self.lifecycle.register(ws.clone());
+        if self.lifecycle.draining.is_cancelled() {
             ws.shut_down(super::listen::going_away());
         }
         let driver = Driver::new(stream, (ws, receiver), handler, early);
@@ -137,11 +139,7 @@ impl<S: Stream> Opening<S> {
     }
 
     /// Reads the request and checks it; answers one that is not acceptable.
-    async fn request(
-        &mut self,
-        lifecycle: &Lifecycle,
-        counted: &Counted,
-    ) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
+    async fn request(&mut self, counted: &Counted) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
         let options = &self.settings.options;
         let limits = HeadLimits::from(options);
         let Some(stream) = &mut self.stream else {
@@ -151,7 +149,7 @@ impl<S: Stream> Opening<S> {
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
+            () = self.lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
         };
         let (head, early) = match read {
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
@@ -159,7 +157,7 @@ impl<S: Stream> Opening<S> {
             Ok(Err(Error::Handshake(error))) => return self.refuse(*error).await,
             Ok(Err(error)) => return Err(error),
         };
-        if lifecycle.draining.is_cancelled() {
+        if self.lifecycle.draining.is_cancelled() {
             return self.refuse(HandshakeError::ShuttingDown).await;
         }
         if options
@@ -186,16 +184,16 @@ impl<S: Stream> Opening<S> {
         &mut self,
         handler: &mut ServerHandler<P>,
         request: &ConnectionRequest,
-        lifecycle: &Lifecycle,
     ) -> Result<Agreed> {
         let mut asking = pin!(catch_panic(handler.0.on_connect(request)));
-        let Ok(verdict) = within(self.deadline, &mut asking).await else {
+        let asked = self
+            .lifecycle
+            .unless_killed(within(self.deadline, &mut asking))
+            .await;
+        let Ok(verdict) = asked? else {
             // The client is dropped now; the callback may go on until the server ends.
             self.stream = None;
-            tokio::select! {
-                _ = &mut asking => {}
-                () = lifecycle.killed.cancelled() => {}
-            }
+            let _ = self.lifecycle.unless_killed(asking).await;
             return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
         };
         let options = &self.settings.options;
@@ -216,10 +214,13 @@ impl<S: Stream> Opening<S> {
             Ok(accepted) => accepted,
             Err(error) => return self.refuse(error).await,
         };
-        let Some(stream) = &mut self.stream else {
+        let Some(mut stream) = self.stream.take() else {
             return Err(gone());
         };
-        match within(self.deadline, write_all(stream, &response)).await {
+        let writing = within(self.deadline, write_all(&mut stream, &response));
+        let written = self.lifecycle.unless_killed(writing).await?;
+        self.stream = Some(stream);
+        match written {
             Ok(written) => written?,
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
         }
@@ -270,15 +271,22 @@ impl<S: Stream> Opening<S> {
             }
         };
         // Whether the client read it or not, the connection is over.
-        let _ = timeout(LAST_RESPONSE, answering).await;
+        let _ = self
+            .lifecycle
+            .unless_killed(timeout(LAST_RESPONSE, answering))
+            .await;
         Ok(())
     }
 }
 
 /// Tells an instance that its connection did not open.
 async fn never_opened<P: WebSocketServerProtocol>(handler: &mut ServerHandler<P>, error: &Error) {
+    // Whatever comes of these, there is nothing left to close.
+    let is_denied = |error: &HandshakeError| matches!(error, HandshakeError::Denied { .. });
+    if !matches!(error, Error::Handshake(error) if is_denied(error)) {
+        let _ = catch_panic(handler.on_error(error)).await;
+    }
     let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
-    // Whatever comes of it, there is nothing left to close.
     let _ = catch_panic(handler.on_close(info)).await;
 }
 

@@ -32,25 +32,31 @@ pub(super) fn take(connection: u64) -> bool {
     })
 }
 
-/// Gives the output of the cork to `queue`, if the cork belongs to this connection; counts a message
-/// that it queues.
+/// Gives the output of the cork to `queue` if the cork belongs to this connection; counts a message
+/// if `queue` returns true.
 ///
 /// The cork is written before the shared queue, so what is queued there later stays behind it.
 #[inline]
-pub(super) fn with<E>(
-    connection: u64,
-    queue: impl FnOnce(&mut Output) -> Result<(), E>,
-) -> Option<Result<(), E>> {
+pub(super) fn with(connection: u64, queue: impl FnOnce(&mut Output) -> bool) {
+    CORK.with(|cork| {
+        if cork.owner.get() == connection
+            && let Ok(mut output) = cork.output.try_borrow_mut()
+            && queue(&mut output)
+        {
+            cork.messages.set(cork.messages.get() + 1);
+        }
+    });
+}
+
+/// Takes out what was collected for this connection, and the count of messages; `None` if there
+/// is nothing.
+pub(super) fn split(connection: u64) -> Option<(Output, u64)> {
     CORK.with(|cork| {
         if cork.owner.get() != connection {
             return None;
         }
         let mut output = cork.output.try_borrow_mut().ok()?;
-        let queued = queue(&mut output);
-        if queued.is_ok() {
-            cork.messages.set(cork.messages.get() + 1);
-        }
-        Some(queued)
+        (!output.is_empty()).then(|| (std::mem::take(&mut *output), cork.messages.take()))
     })
 }
 

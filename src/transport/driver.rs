@@ -43,12 +43,20 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         Self { io, handler }
     }
 
+    /// Calls nothing but what tells the end, since the instance wants no part of the connection.
+    pub(crate) fn deafen(&mut self) {
+        self.io.deaf = true;
+    }
+
     /// Runs the connection to its end.
     pub(crate) async fn run(&mut self) -> CloseInfo {
         let Self { io, handler } = self;
         let ws = io.ws.clone();
         let mut input = Lease::from(std::mem::take(&mut io.early));
-        io.call(pin!(handler.on_open(&ws)), &input).await;
+        io.received(input.len());
+        if !io.deaf {
+            io.call(pin!(handler.on_open(&ws)), &input).await;
+        }
         loop {
             let mut rest: &mut [u8] = &mut input;
             while let Some((event, after)) = io.next_event(rest) {
@@ -119,6 +127,7 @@ async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> 
         io.call(pin!(handler.on_error(&error)), &[]).await;
     }
     io.call(pin!(handler.on_close(info.clone())), &[]).await;
+    io.uncork();
     info
 }
 
@@ -151,6 +160,9 @@ impl<S: Stream> Io<S> {
     #[inline]
     fn next_event<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
         loop {
+            if self.ws.0.is_deaf() {
+                return None;
+            }
             match self.receiver.receive(input) {
                 Ok((Some(Event::Message(message)), rest)) => {
                     add(&self.ws.0.traffic.messages_received, 1);

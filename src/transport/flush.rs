@@ -20,6 +20,13 @@ impl<S: Stream> Io<S> {
         }
     }
 
+    /// Gives the cork back, for the next connection of this thread.
+    pub(super) fn uncork(&mut self) {
+        if std::mem::take(&mut self.corked) {
+            cork::release(|_, _| {});
+        }
+    }
+
     /// Writes what was sent, as far as the stream takes it; the rest waits in the shared queue.
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
         if self.corked {
@@ -47,15 +54,16 @@ impl<S: Stream> Io<S> {
         }
         // What waits in the shared queue was sent later than what is corked, unless part of it is
         // left over from an earlier write; and then nothing was corked.
-        if let Err(error) = self.write(context, output) {
-            return self.end(CloseCause::Io(Arc::new(error)));
-        }
+        let written = self.write(context, output);
         if !output.is_empty() {
             let mut rest = std::mem::take(output);
             self.ws.0.update(|half| {
                 rest.append(std::mem::take(&mut half.output));
                 half.output = rest;
             });
+        }
+        if let Err(error) = written {
+            self.end(CloseCause::Io(Arc::new(error)));
         }
     }
 

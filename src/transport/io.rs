@@ -315,7 +315,7 @@ impl<S: Stream> Io<S> {
         Poll::Ready(Ok(Turn::Input(lease.filled(length))))
     }
 
-    fn received(&mut self, length: usize) {
+    pub(super) fn received(&mut self, length: usize) {
         add(&self.ws.0.traffic.octets_received, length as u64);
         if self.timers.watches_traffic() {
             self.timers.received(now());

@@ -7,7 +7,7 @@ use super::cork;
 use super::random;
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Output, Rules, SendError, Sender, check_size, write_message,
+    CloseCause, CloseInfo, Output, Rules, SendError, Sender, State, check_size, write_message,
 };
 use crate::message::Message;
 use crate::peer::Peer;
@@ -100,6 +100,8 @@ const WORK: u8 = 1;
 const PLAIN: u8 = 2;
 /// The connection is closing or closed.
 const CLOSING: u8 = 4;
+/// The connection is to be dropped or has failed; nothing more is received.
+const DEAF: u8 = 8;
 
 impl Shared {
     pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<Rules>) -> Self {
@@ -140,12 +142,20 @@ impl Shared {
         let plain = if half.sender.is_plain() { PLAIN } else { 0 };
         let closing = if open { 0 } else { CLOSING };
         let work = if half.has_work() { WORK } else { 0 };
-        let before = self.flags.swap(plain | closing | work, Ordering::AcqRel);
+        let failed = half.order.is_some() || half.sender.state() == State::Failed;
+        let deaf = if failed { DEAF } else { 0 };
+        let flags = plain | closing | work | deaf;
+        let before = self.flags.swap(flags, Ordering::AcqRel);
         (work | closing) & !before != 0
     }
 
     pub(super) fn has_work(&self) -> bool {
         self.flags.load(Ordering::Acquire) & WORK != 0
+    }
+
+    #[inline]
+    pub(super) fn is_deaf(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & DEAF != 0
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -160,21 +170,34 @@ impl Shared {
         }
         check_size(&self.rules, message.len() as u64).map_err(Refused::Never)?;
         let mut message = Some(message);
-        let queued = cork::with(self.id, |output| {
+        cork::with(self.id, |output| {
             if output.len() > HIGH_WATER {
-                return Err(SendError::Full {
-                    buffered: output.len(),
-                });
+                return false;
             }
             if let Some(message) = message.take() {
                 write_message(&self.rules, &mut random::masking_key, message, output);
             }
-            Ok(())
+            true
         });
-        match (queued, message) {
-            (Some(Err(full)), Some(message)) => Err(Refused::Later(message, full)),
-            (_, None) => Ok(()),
-            (_, Some(message)) => self.queue_locked(message),
+        match message {
+            None => Ok(()),
+            Some(message) => {
+                self.share_cork();
+                self.queue_locked(message)
+            }
+        }
+    }
+
+    /// Moves a full cork to the shared queue, where those who wait for room are woken.
+    #[cold]
+    fn share_cork(&self) {
+        if let Some((mut corked, messages)) = cork::split(self.id) {
+            self.update(|half| {
+                // Nothing is corked while something is queued, so what is queued by now came later.
+                corked.append(std::mem::take(&mut half.output));
+                half.output = corked;
+                half.messages_sent += messages;
+            });
         }
     }
 
@@ -202,6 +225,7 @@ impl Shared {
     pub(super) fn command<R>(&self, command: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = command(&mut half);
+        half.wake_waiters_if_closing();
         self.wake_driver(&half);
         result
     }
@@ -210,6 +234,7 @@ impl Shared {
     pub(super) fn update<R>(&self, update: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = update(&mut half);
+        half.wake_waiters_if_closing();
         self.publish(&half);
         result
     }
@@ -249,6 +274,13 @@ impl Half {
     pub(super) fn wait(&mut self, waker: &Waker) {
         if !self.waiters.iter().any(|waiter| waiter.will_wake(waker)) {
             self.waiters.push(waker.clone());
+        }
+    }
+
+    /// Wakes those who wait to send, since they wait in vain.
+    fn wake_waiters_if_closing(&mut self) {
+        if !self.sender.state().is_open() {
+            self.wake_waiters();
         }
     }
 

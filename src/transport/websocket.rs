@@ -342,7 +342,7 @@ impl WebSocket {
     }
 
     fn may_send(&self, half: &super::shared::Half) -> bool {
-        half.buffered() <= super::HIGH_WATER && half.sender.is_plain() && cork::len(self.0.id) == 0
+        half.buffered() <= super::HIGH_WATER && !half.sender.is_busy()
     }
 }
 

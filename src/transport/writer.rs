@@ -107,8 +107,11 @@ impl Drop for MessageWriter {
             // left: fail the connection.
             let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "");
             self.ws.0.command(|half| {
-                half.sender
-                    .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
+                // Behind a close frame nobody waits for the rest of the message.
+                if half.sender.state().is_open() {
+                    half.sender
+                        .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
+                }
             });
         }
     }

@@ -1,8 +1,18 @@
 //! Tests of connections on tokio, against a peer that writes and reads octets by hand.
 
 #[cfg(test)]
+mod callbacks;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod rules_handle;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod wire;

@@ -1,395 +1,598 @@
-//! The rules that users of the protocol traits can rely on.
+//! What users can rely on: rules 1 to 5 of the protocol traits.
 
-use crate::wire::{Raw, Wire, request, settle, status};
-use motorway::frame::Opcode;
+use crate::probe::{PIPE, Probe, Session, What, echo, open, open_with, probe, quiet};
+use crate::streams::{Watch, Watched};
+use crate::wire::{Raw, Wire, header, masked, request, settle, status, within};
 use motorway::{
-    CloseCause, CloseCode, CloseInfo, HandlerError, HandlerResult, Message, MessageKind, Result,
-    ServerOptions, TimeoutKind, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
+    CloseCause, CloseCode, HandlerError, HandlerResult, Message, ServerOptions, WebSocket,
+    WebSocketServerFactory, WebSocketServerProtocol,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::DuplexStream;
-use tokio::task::JoinHandle;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 
-type Log = Arc<Mutex<Vec<String>>>;
-
-/// Does what the text of a message says, and writes down what happens.
-struct Script(Log);
-
-impl Script {
-    fn note(&self, what: impl Into<String>) {
-        self.0.lock().unwrap().push(what.into());
-    }
-}
-
-impl WebSocketServerProtocol for Script {
-    async fn on_open(&mut self, _: &WebSocket) -> HandlerResult {
-        self.note("open");
-        Ok(())
-    }
-
-    async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
-        let text = message.into_text()?;
-        self.note(format!("begin {}", &text[..text.len().min(20)]));
-        match text.as_str() {
-            "sleep" => tokio::time::sleep(Duration::from_secs(60)).await,
-            "fail" => return Err(std::io::Error::other("a secret").into()),
-            "refuse" => return Err(HandlerError::close(CloseCode::POLICY_VIOLATION, "no")),
-            "panic" => panic!("as asked"),
-            "wait for the end" => self.note(format!("closed {}", ws.closed().await.code)),
-            "ping" => self.note(format!("rtt {:?}", ws.ping("are you there").await?)),
-            "leave unfinished" => {
-                let mut writer = ws.begin_message(MessageKind::Text).await?;
-                writer.write("half").await?;
+/// A probe that waits at each message until the semaphore lets it go on, and then echoes.
+fn gated() -> (Probe<crate::probe::Messages>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let pass = Arc::clone(&gate);
+    let probe = probe(move |what| {
+        let pass = Arc::clone(&pass);
+        async move {
+            if let What::Message(ws, message) = what {
+                pass.acquire().await?.forget();
+                // Fails where a test has closed meanwhile.
+                let _ = ws.send(message).await;
             }
-            "all kinds" => {
-                ws.send("1").await?;
-                ws.pong("2")?;
-                ws.send("3").await?;
-                ws.close(CloseCode::NORMAL, "4").await?;
-                assert!(
-                    ws.send("5").await.is_err(),
-                    "nothing goes after a close frame"
-                );
-            }
-            "in parts" => {
-                let mut writer = ws.begin_message(MessageKind::Text).await?;
-                writer.write("one ").await?;
-                assert!(ws.try_send("too early").is_err());
-                writer.write("two").await?;
-                writer.finish().await?;
-                ws.send("then").await?;
-            }
-            _ => ws.send(text).await?,
+            Ok(())
         }
-        self.note("end");
-        Ok(())
-    }
-
-    async fn on_timeout(&mut self, _: &WebSocket, kind: TimeoutKind) -> HandlerResult {
-        self.note(format!("{kind:?}"));
-        Ok(())
-    }
-
-    async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
-        self.note(format!("close {}", info.code));
-        Ok(())
-    }
+    });
+    (probe, gate)
 }
 
-async fn connect(
-    options: ServerOptions,
-) -> (Raw<DuplexStream>, JoinHandle<Result<CloseInfo>>, Log) {
-    let log = Log::default();
-    let kept = Arc::clone(&log);
-    let mut factory = WebSocketServerFactory::new(move || Script(Arc::clone(&kept)));
-    factory.set_protocol_options(options).unwrap();
-    let (near, far) = tokio::io::duplex(4 << 20);
-    let serving = tokio::spawn(factory.serve_stream(far));
-    let mut peer = Raw::client(near);
-    peer.write(request("")).await;
-    assert_eq!(status(&peer.head().await), 101);
-    (peer, serving, log)
-}
+// Rule 1: one fresh instance, one callback at a time, in order.
 
-async fn default() -> (Raw<DuplexStream>, JoinHandle<Result<CloseInfo>>, Log) {
-    connect(ServerOptions::default()).await
-}
-
-fn lines(log: &Log) -> Vec<String> {
-    log.lock().unwrap().clone()
+#[tokio::test(start_paused = true)]
+async fn each_connection_has_a_fresh_instance() {
+    struct Count(usize);
+    impl WebSocketServerProtocol for Count {
+        async fn on_message(&mut self, ws: &WebSocket, _: Message<'_>) -> HandlerResult {
+            self.0 += 1;
+            ws.send(self.0.to_string()).await?;
+            Ok(())
+        }
+    }
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
+    let factory = WebSocketServerFactory::new(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Count(0)
+    });
+    for connection in 1..=3 {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let task = tokio::spawn(factory.serve_stream(ours));
+        let mut peer = Raw::client(theirs);
+        peer.write(request("")).await;
+        peer.head().await;
+        for count in ["1", "2"] {
+            peer.text("x").await;
+            assert_eq!(peer.frame().await, Wire::text(count));
+        }
+        peer.say_goodbye().await;
+        within(task).await.unwrap().unwrap();
+        assert_eq!(made.load(Ordering::SeqCst), connection);
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn callbacks_run_in_order_and_the_close_is_echoed() {
-    let (mut peer, serving, log) = default().await;
-    peer.send_all(&[Wire::text("a"), Wire::text("b"), Wire::close(1000, "bye")])
-        .await;
-    assert_eq!(peer.frame().await, Wire::text("a"));
-    assert_eq!(peer.frame().await, Wire::text("b"));
-    assert_eq!(peer.frame().await, Wire::close(1000, "bye"));
-    assert_eq!(peer.next().await, None, "the server closes TCP first");
-    drop(peer);
-    let info = serving.await.unwrap().unwrap();
-    assert!(info.opened && info.was_clean && info.is_ok());
-    assert_eq!(info.reason, "bye");
-    assert_eq!(
-        lines(&log),
-        ["open", "begin a", "end", "begin b", "end", "close 1000"]
-    );
+async fn callbacks_run_one_at_a_time_in_order() {
+    let busy = Arc::new(AtomicUsize::new(0));
+    let overlaps = Arc::clone(&busy);
+    let probe = probe(move |what| {
+        let busy = Arc::clone(&overlaps);
+        async move {
+            assert_eq!(busy.fetch_add(1, Ordering::SeqCst), 0, "{what:?}");
+            sleep(Duration::from_millis(5)).await;
+            busy.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    let frames = [
+        Wire::text("1"),
+        Wire::ping("p"),
+        Wire::binary([0; 3]),
+        Wire::pong("q"),
+        Wire::text("2"),
+        Wire::close(1000, ""),
+    ];
+    session.peer.send_all(&frames).await;
+    while session.peer.next().await.is_some() {}
+    let log = session.log.clone();
+    session.end().await;
+    let expected = [
+        "connect",
+        "open",
+        "message 1",
+        "ping p",
+        "binary of 3",
+        "pong",
+        "message 2",
+        "close",
+    ];
+    assert_eq!(log.lines(), expected);
 }
+
+// Rule 2: while a callback waits, the connection goes on.
 
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_while_a_callback_waits() {
-    let (mut peer, _serving, log) = default().await;
-    peer.send_all(&[Wire::text("sleep"), Wire::text("queued"), Wire::ping("1")])
-        .await;
-    assert_eq!(peer.frame().await, Wire::pong("1"));
-    peer.send(Wire::ping("2")).await;
-    assert_eq!(peer.frame().await, Wire::pong("2"));
-    assert_eq!(lines(&log), ["open", "begin sleep"]);
-    assert_eq!(
-        peer.frame().await,
-        Wire::text("queued"),
-        "and no pong twice"
+    let (probe, gate) = gated();
+    let mut session = open(&probe, ServerOptions::default()).await;
+    // In the same read as the message, behind a message that waits, and later.
+    let frames = [
+        Wire::text("a"),
+        Wire::ping("1"),
+        Wire::text("b"),
+        Wire::ping("2"),
+    ];
+    session.peer.send_all(&frames).await;
+    assert_eq!(session.peer.frame().await, Wire::pong("1"));
+    assert_eq!(session.peer.frame().await, Wire::pong("2"));
+    for octet in Wire::ping("3").masked().encode() {
+        session.peer.write([octet]).await;
+        settle().await;
+    }
+    assert_eq!(session.peer.frame().await, Wire::pong("3"));
+    gate.add_permits(2);
+    assert_eq!(session.peer.frame().await, Wire::text("a"));
+    assert_eq!(session.peer.frame().await, Wire::text("b"));
+    assert!(session.peer.is_quiet().await, "no ping is answered twice");
+    let expected = [
+        "connect",
+        "open",
+        "message a",
+        "ping 1",
+        "message b",
+        "ping 2",
+        "ping 3",
+    ];
+    assert_eq!(session.log.lines(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_while_on_open_waits() {
+    let probe = probe(|what| async move {
+        if let What::Open(_) = what {
+            sleep(Duration::from_secs(2)).await;
+        }
+        Ok(())
+    });
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let _task = tokio::spawn(probe.factory(ServerOptions::default()).serve_stream(ours));
+    let mut peer = Raw::client(theirs);
+    // One ping and half of a message come with the request, the rest of it later. What is in the
+    // message looks like a close frame, but is not one.
+    let trap = Wire::close(1000, "").masked().encode();
+    let message = Wire::binary([&trap[..], &trap[..]].concat())
+        .masked()
+        .encode();
+    let (first, second) = message.split_at(6 + trap.len());
+    let early = [
+        request("").as_bytes(),
+        &masked(&[Wire::ping("early")]),
+        first,
+    ]
+    .concat();
+    peer.write(early).await;
+    peer.head().await;
+    let start = Instant::now();
+    assert_eq!(peer.frame().await, Wire::pong("early"));
+    peer.write(second).await;
+    peer.send(Wire::ping("late")).await;
+    assert_eq!(peer.frame().await, Wire::pong("late"));
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "they did not wait for on_open"
     );
+    sleep(Duration::from_secs(3)).await;
+    let binary = format!("binary of {}", 2 * trap.len());
+    let expected = ["connect", "open", "ping early", &binary, "ping late"];
+    assert_eq!(probe.log().lines(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closed_resolves_inside_of_on_message() {
+    let probe = probe(|what| async move {
+        if let What::Message(ws, _) = what {
+            let info = ws.closed().await;
+            assert_eq!(info.code, CloseCode::from(4001));
+        }
+        Ok(())
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    session.peer.text("wait").await;
+    session.peer.send(Wire::close(4001, "enough")).await;
+    assert_eq!(session.peer.frame().await, Wire::close(4001, "enough"));
+    assert_eq!(session.peer.next().await, None);
+    let Session { peer, task, log } = session;
+    drop(peer);
+    let info = within(task).await.unwrap().unwrap();
+    assert!(info.was_clean, "{info:?}");
+    assert_eq!(log.lines(), ["connect", "open", "message wait", "close"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_waits_behind_messages_that_are_not_delivered_yet() {
+    let (probe, gate) = gated();
+    let mut session = open(&probe, ServerOptions::default()).await;
+    let frames = [Wire::text("a"), Wire::text("b"), Wire::close(1000, "bye")];
+    session.peer.send_all(&frames).await;
+    assert!(session.peer.is_quiet().await);
+    gate.add_permits(2);
+    assert_eq!(session.peer.frame().await, Wire::text("a"));
+    assert_eq!(session.peer.frame().await, Wire::text("b"));
+    assert_eq!(session.peer.frame().await, Wire::close(1000, "bye"));
+    assert!(session.end().await.was_clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_waits_behind_messages_no_longer_than_the_closing_timeout() {
+    let (probe, gate) = gated();
+    let options = ServerOptions::default().close_handshake_timeout(Duration::from_secs(3));
+    let mut session = open(&probe, options).await;
+    let start = Instant::now();
+    let frames = [Wire::text("a"), Wire::text("b"), Wire::close(4000, "bye")];
+    session.peer.send_all(&frames).await;
+    let info = within(session.ws().closed()).await;
+    assert_eq!(start.elapsed().as_secs(), 3);
+    assert_eq!(info.code, CloseCode::from(4000));
+    assert!(!info.was_clean);
+    assert_eq!(session.log.count("close"), 0, "the callback still runs");
+    gate.add_permits(2);
+    session.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn output_is_flushed_while_a_callback_waits() {
+    let probe = probe(|what| async move {
+        if let What::Message(ws, _) = what {
+            ws.send("before").await?;
+            sleep(Duration::from_secs(1)).await;
+            ws.send("after").await?;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    session.peer.text("go").await;
+    let start = Instant::now();
+    assert_eq!(session.peer.frame().await, Wire::text("before"));
+    assert_eq!(start.elapsed().as_secs(), 0);
+    assert_eq!(session.peer.frame().await, Wire::text("after"));
+    let ws = session.ws();
+    ws.send("from elsewhere").await.unwrap();
+    assert_eq!(session.peer.frame().await, Wire::text("from elsewhere"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_ahead_stops_at_the_window_and_goes_on_after() {
+    let (probe, gate) = gated();
+    let mut session = open(&probe, ServerOptions::default()).await;
+    let message = Wire::binary(vec![7; 1000]).masked().encode();
+    let mut taken = 0;
+    // The first message is delivered and waits; what follows is read ahead.
+    let writing = async {
+        loop {
+            session.peer.stream.write_all(&message).await.unwrap();
+            taken += message.len();
+        }
+    };
+    timeout(Duration::from_secs(5), writing)
+        .await
+        .expect_err("the writer is held back");
+    let most = (256 << 10) + PIPE + (16 << 10);
+    assert!(taken > 200 << 10, "{taken} octets were taken");
+    assert!(taken <= most, "{taken} octets were taken");
+    gate.add_permits(1 << 20);
+    // Reading has to go on: messages come back, and the rest of the cut one is taken.
+    for _ in 0..taken / message.len() {
+        assert_eq!(session.peer.frame().await.payload.len(), 1000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clocks_of_pings_stop_while_our_own_reading_waits() {
+    let (probe, gate) = gated();
+    let options = ServerOptions::default()
+        .auto_ping_interval(Duration::from_secs(1))
+        .auto_ping_timeout(Duration::from_secs(1));
+    let mut session = open(&probe, options).await;
+    let message = Wire::binary(vec![7; 1000]).masked().encode();
+    let writing = async {
+        loop {
+            session.peer.stream.write_all(&message).await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(60), writing)
+        .await
+        .expect_err("the writer is held back");
+    assert!(session.ws().is_open(), "{:?}", session.ws().close_info());
+    gate.add_permits(1 << 20);
+    let mut messages = 0;
+    while messages < 200 {
+        messages += usize::from(session.peer.frame().await.payload.len() == 1000);
+    }
+    assert!(session.ws().is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_gone_is_noticed_while_a_callback_waits() {
+    let (probe, _gate) = gated();
+    let options = ServerOptions::default()
+        .auto_ping_interval(Duration::from_secs(1))
+        .auto_ping_timeout(Duration::from_secs(1));
+    let mut session = open(&probe, options).await;
+    session.peer.text("x").await;
+    let info = within(session.ws().closed()).await;
+    assert!(matches!(info.cause, CloseCause::Timeout(_)), "{info:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ping_resolves_inside_of_a_callback() {
+    let probe = probe(|what| async move {
+        if let What::Message(ws, _) = what {
+            let time = ws.ping("are you there").await?;
+            ws.send(format!("{}", time.as_millis())).await?;
+        }
+        Ok(())
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    session.peer.text("go").await;
+    assert_eq!(session.peer.frame().await, Wire::ping("are you there"));
+    sleep(Duration::from_millis(250)).await;
+    // A message before the pong waits for its turn, the pong does not.
+    session
+        .peer
+        .send_all(&[Wire::binary("x"), Wire::pong("are you there")])
+        .await;
+    let answer = session.peer.frame().await;
+    let millis: u64 = String::from_utf8(answer.payload).unwrap().parse().unwrap();
+    assert!((250..=260).contains(&millis), "{millis}");
+}
+
+// Rule 3: a callback is not cancelled.
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_outlives_its_connection() {
+    let probe = probe(|what| async move {
+        if let What::Message(ws, _) = what {
+            sleep(Duration::from_secs(60)).await;
+            assert!(ws.send("too late").await.is_err());
+            assert!(ws.try_send("too late").is_err());
+            assert!(ws.ping("too late").await.is_err());
+            sleep(Duration::from_secs(60)).await;
+            return Err(HandlerError::close(4000, "nobody hears this"));
+        }
+        Ok(())
+    });
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let watch = Watch::default();
+    let ours = Watched {
+        inner: ours,
+        watch: watch.clone(),
+    };
+    let task = tokio::spawn(probe.factory(ServerOptions::default()).serve_stream(ours));
+    let mut peer = Raw::client(theirs);
+    peer.write(request("")).await;
+    peer.head().await;
+    peer.text("x").await;
+    settle().await;
+    drop(peer);
+    let start = Instant::now();
+    let ws = probe.log().ws();
+    let info = within(ws.closed()).await;
+    settle().await;
+    assert!(watch.is_dropped(), "the socket is freed at once");
+    assert!(matches!(info.cause, CloseCause::Dropped), "{info:?}");
+    assert_eq!(probe.log().lines(), ["connect", "open", "message x"]);
+    within(task).await.unwrap().unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(119));
+    assert_eq!(
+        probe.log().lines(),
+        ["connect", "open", "message x", "close"]
+    );
+}
+
+// Rule 4: errors and panics end one connection.
+
+async fn fails_with(
+    hook: impl Fn(What) -> HandlerResult + Send + Sync + Clone + 'static,
+) -> Raw<tokio::io::DuplexStream> {
+    let probe = probe(move |what| {
+        let result = hook.clone();
+        async move {
+            tokio::task::yield_now().await;
+            result(what)
+        }
+    });
+    let factory = probe.factory(ServerOptions::default());
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        tokio::spawn(factory.serve_stream(ours));
+        let mut peer = Raw::client(theirs);
+        peer.write(request("")).await;
+        peer.head().await;
+        peers.push(peer);
+    }
+    let mut other = peers.pop().unwrap();
+    let mut peer = peers.pop().unwrap();
+    peer.send_all(&[Wire::text("fail"), Wire::text("next"), Wire::text("next")])
+        .await;
+    settle().await;
+    other.send(Wire::ping("still there")).await;
+    assert_eq!(other.frame().await, Wire::pong("still there"));
+    drop(other);
+    settle().await;
+    let lines = probe.log().lines();
+    assert!(!lines.contains(&"message next".to_owned()), "{lines:?}");
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_closes_with_1011_and_its_text_stays_here() {
+    let mut peer = fails_with(|what| match what {
+        What::Message(..) => Ok("secret".parse::<u16>().map(drop)?),
+        _ => Ok(()),
+    })
+    .await;
+    assert_eq!(peer.frame().await, Wire::close(1011, ""));
     peer.say_goodbye().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_close_of_the_peer_is_seen_while_a_callback_waits() {
-    let (mut peer, serving, log) = default().await;
-    peer.text("wait for the end").await;
-    settle().await;
-    peer.send(Wire::close(1001, "")).await;
-    assert_eq!(peer.frame().await.code(), 1001);
-    drop(peer);
-    assert!(serving.await.unwrap().unwrap().was_clean);
-    assert_eq!(lines(&log)[2..], ["closed 1001", "end", "close 1001"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_close_waits_behind_messages_that_wait() {
-    let (mut peer, _serving, _log) =
-        connect(ServerOptions::default().close_handshake_timeout(Duration::from_secs(100))).await;
-    peer.send_all(&[
-        Wire::text("sleep"),
-        Wire::text("late"),
-        Wire::close(1000, ""),
-    ])
+async fn an_error_may_choose_the_code() {
+    let mut peer = fails_with(|what| match what {
+        What::Message(..) => Err(HandlerError::close(4321, "because")),
+        _ => Ok(()),
+    })
     .await;
-    assert_eq!(peer.frame().await, Wire::text("late"));
-    assert_eq!(peer.frame().await.code(), 1000);
+    assert_eq!(peer.frame().await, Wire::close(4321, "because"));
+    peer.say_goodbye().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_waits_no_longer_than_the_closing_handshake_may_take() {
-    let (mut peer, serving, log) = default().await;
-    peer.send_all(&[
-        Wire::text("sleep"),
-        Wire::text("late"),
-        Wire::close(1000, ""),
-    ])
+async fn a_panic_closes_with_1011() {
+    let mut peer = fails_with(|what| match what {
+        What::Message(..) => panic!("on purpose"),
+        _ => Ok(()),
+    })
     .await;
-    let before = tokio::time::Instant::now();
-    assert_eq!(peer.frame().await.code(), 1000);
-    assert_eq!(peer.next().await, None);
-    assert_eq!(before.elapsed().as_secs(), 5);
-    let info = serving.await.unwrap().unwrap();
-    assert!(
-        matches!(
-            info.cause,
-            CloseCause::Timeout(TimeoutKind::ClosingHandshake)
-        ),
-        "{info:?}"
-    );
-    assert!(
-        lines(&log).contains(&"end".to_owned()),
-        "the callback was not cancelled"
-    );
+    assert_eq!(peer.frame().await, Wire::close(1011, ""));
+    peer.say_goodbye().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_ahead_stops_at_256_kib() {
-    let (near, far) = tokio::io::duplex(1 << 10);
-    let factory = WebSocketServerFactory::new(|| Script(Log::default()));
-    let _serving = tokio::spawn(factory.serve_stream(far));
-    let mut peer = Raw::client(near);
-    peer.write(request("")).await;
-    peer.head().await;
-    peer.text("sleep").await;
-    let frame = Wire::binary([0; 1000]).masked().encode();
-    let mut sent = 0;
-    let flood = async {
-        loop {
-            tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &frame)
-                .await
-                .unwrap();
-            sent += frame.len();
-        }
-    };
-    assert!(
-        tokio::time::timeout(Duration::from_secs(30), flood)
-            .await
-            .is_err()
-    );
-    assert!((250 << 10..300 << 10).contains(&sent), "{sent}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_ping_of_a_callback_resolves_inside_of_it() {
-    let (mut peer, _serving, log) = default().await;
-    peer.text("ping").await;
-    assert_eq!(peer.frame().await, Wire::ping("are you there"));
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    peer.send(Wire::pong("are you there")).await;
-    settle().await;
-    assert_eq!(lines(&log)[2..], ["rtt 2s", "end"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_callback_outlives_its_connection() {
-    let (mut peer, serving, log) = default().await;
-    peer.text("sleep").await;
-    settle().await;
-    drop(peer);
-    let info = serving.await.unwrap().unwrap();
-    assert_eq!((info.code, info.was_clean), (CloseCode::ABNORMAL, false));
-    assert_eq!(lines(&log), ["open", "begin sleep", "end", "close 1006"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_or_a_panic_closes_with_1011_and_tells_nothing() {
-    for (order, code) in [("fail", 1011), ("panic", 1011), ("refuse", 1008)] {
-        let (mut peer, serving, log) = default().await;
-        peer.send_all(&[Wire::text("before"), Wire::text(order), Wire::text("after")])
+async fn on_close_comes_once_after_a_failed_callback() {
+    for panics in [false, true] {
+        let probe = probe(move |what| async move {
+            match what {
+                What::Message(..) if panics => panic!("on purpose"),
+                What::Message(..) => Err(HandlerError::close(4000, "")),
+                // Fails too, which changes nothing.
+                What::Close(_) if panics => panic!("on purpose"),
+                What::Close(_) => Err(std::fmt::Error.into()),
+                _ => Ok(()),
+            }
+        });
+        let factory = probe.factory(ServerOptions::default());
+        let mut session = open(&probe, ServerOptions::default()).await;
+        session.peer.text("x").await;
+        session.peer.frame().await;
+        session
+            .peer
+            .send_all(&[Wire::text("y"), Wire::close(1000, "")])
             .await;
-        assert_eq!(peer.frame().await, Wire::text("before"));
-        let close = peer.frame().await;
-        assert_eq!(close.code(), code, "{order}");
+        let log = session.log.clone();
+        let info = session.end().await;
+        assert_eq!(log.lines(), ["connect", "open", "message x", "close"]);
         assert!(
-            code == 1008 || close.payload.len() == 2,
-            "no text of the error: {close:?}"
+            matches!(info.cause, CloseCause::Panic | CloseCause::Handler),
+            "{info:?}"
         );
-        peer.send(Wire::close(code, "")).await;
-        assert_eq!(peer.next().await, None);
-        drop(peer);
-        assert!(serving.await.unwrap().unwrap().was_clean);
-        assert!(!lines(&log).contains(&"begin after".to_owned()));
-        assert_eq!(lines(&log).last().unwrap(), &format!("close {code}"));
+        assert_eq!(factory.connection_count(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn parts_of_a_message_are_not_mixed_with_others() {
-    let (mut peer, _serving, _log) = default().await;
-    peer.text("in parts").await;
-    let parts: Vec<_> = [peer.frame().await, peer.frame().await, peer.frame().await].into();
-    assert_eq!(parts[0], Wire::text("one ").unfinished());
-    assert_eq!(
-        parts[1],
-        Wire::new(Opcode::Continuation, "two").unfinished()
-    );
-    assert_eq!(parts[2], Wire::new(Opcode::Continuation, ""));
-    assert_eq!(peer.frame().await, Wire::text("then"));
+async fn a_panic_in_on_open_closes_with_1011() {
+    let probe = probe(|what| async move {
+        assert!(!matches!(what, What::Open(_)), "on purpose");
+        Ok(())
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    assert_eq!(session.peer.frame().await, Wire::close(1011, ""));
+    session
+        .peer
+        .send_all(&[Wire::text("x"), Wire::close(1011, "")])
+        .await;
+    let log = session.log.clone();
+    session.end().await;
+    assert_eq!(log.lines(), ["connect", "open", "close"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_with_the_request_is_received_in_order() {
-    let factory = WebSocketServerFactory::new(|| Script(Log::default()));
-    let (near, far) = tokio::io::duplex(1 << 16);
-    let _serving = tokio::spawn(factory.serve_stream(far));
-    let mut peer = Raw::client(near);
-    let mut octets = request("").into_bytes();
-    octets.extend(Wire::text("first").masked().encode());
-    octets.extend_from_slice(b"\xa1\x80\0\0\0\0"); // RSV2
-    octets.extend(Wire::ping("never").masked().encode());
-    peer.write(octets).await;
-    assert_eq!(status(&peer.head().await), 101);
-    assert_eq!(peer.frame().await, Wire::text("first"));
-    assert_eq!(peer.frame().await.code(), 1002);
-    assert_eq!(peer.next().await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_ping_behind_a_violation_is_not_answered() {
-    let (mut peer, _serving, _log) = default().await;
-    let mut octets = Wire::text("sleep").masked().encode();
-    octets.extend_from_slice(b"\xa1\x80\0\0\0\0"); // RSV2
-    octets.extend(Wire::ping("never").masked().encode());
-    peer.write(octets).await;
-    assert_eq!(peer.frame().await.code(), 1002);
-    assert_eq!(peer.next().await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_callback_sends_goes_out_in_order() {
-    let (mut peer, _serving, _log) = default().await;
-    peer.text("all kinds").await;
-    assert_eq!(peer.frame().await, Wire::text("1"));
-    assert_eq!(peer.frame().await, Wire::pong("2"));
-    assert_eq!(peer.frame().await, Wire::text("3"));
-    assert_eq!(peer.frame().await, Wire::close(1000, "4"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_left_unfinished_fails_the_connection() {
-    let (mut peer, _serving, _log) = default().await;
-    peer.text("leave unfinished").await;
-    assert_eq!(peer.frame().await, Wire::text("half").unfinished());
-    assert_eq!(peer.frame().await.code(), 1011);
-    assert_eq!(peer.next().await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn messages_before_a_violation_are_answered_before_the_connection_fails() {
-    let (mut peer, serving, _log) = default().await;
-    let mut octets = [Wire::text("one"), Wire::text("two")]
-        .map(|frame| frame.masked().encode())
-        .concat();
-    octets.extend_from_slice(b"\x83\x80\0\0\0\0");
-    peer.write(octets).await;
-    assert_eq!(peer.frame().await, Wire::text("one"));
-    assert_eq!(peer.frame().await, Wire::text("two"));
-    assert_eq!(peer.frame().await.code(), 1002);
-    assert_eq!(peer.next().await, None);
-    drop(peer);
-    let info = serving.await.unwrap().unwrap();
-    assert!(matches!(info.cause, CloseCause::Protocol(_)), "{info:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_never_closes_tcp_is_gone_in_time() {
-    let (mut peer, serving, _log) = default().await;
-    peer.send(Wire::close(1000, "")).await;
-    let before = tokio::time::Instant::now();
-    serving.await.unwrap().unwrap();
-    assert_eq!(before.elapsed().as_secs(), 5);
-    assert_eq!(peer.frame().await.code(), 1000);
-}
-
-#[tokio::test(start_paused = true)]
-async fn automatic_pings_drop_a_peer_that_is_silent() {
-    let options = ServerOptions::default()
-        .auto_ping_interval(Duration::from_secs(10))
-        .auto_ping_timeout(Duration::from_secs(5))
-        .auto_ping_size(20);
-    let (mut peer, serving, log) = connect(options).await;
-    let before = tokio::time::Instant::now();
-    let ping = peer.frame().await;
-    assert_eq!(
-        (ping.opcode, ping.payload.len(), before.elapsed().as_secs()),
-        (Opcode::Ping, 20, 10)
-    );
-    peer.send(Wire::pong(&ping.payload)).await;
-    assert_eq!(peer.frame().await.opcode, Opcode::Ping);
-    assert_eq!(before.elapsed().as_secs(), 20);
-    assert_eq!(peer.next().await, None);
-    assert_eq!(before.elapsed().as_secs(), 25);
-    serving.await.unwrap().unwrap();
-    assert!(lines(&log).contains(&"AutoPing".to_owned()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_flood_of_pings_costs_one_pong() {
-    let (near, far) = tokio::io::duplex(256);
-    let handle = Arc::new(Mutex::new(None));
-    let kept = Arc::clone(&handle);
-    struct Keep(Arc<Mutex<Option<WebSocket>>>);
-    impl WebSocketServerProtocol for Keep {
-        async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
-            *self.0.lock().unwrap() = Some(ws.clone());
-            Ok(())
-        }
-    }
-    let factory = WebSocketServerFactory::new(move || Keep(Arc::clone(&kept)));
-    let _serving = tokio::spawn(factory.serve_stream(far));
-    let mut peer = Raw::client(near);
+async fn a_panic_in_on_connect_is_answered_with_500() {
+    let probe = quiet().on_connect(|_| async { panic!("on purpose, a secret") });
+    let factory = probe.factory(ServerOptions::default());
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let task = tokio::spawn(factory.serve_stream(ours));
+    let mut peer = Raw::client(theirs);
     peer.write(request("")).await;
-    peer.head().await;
-    for _ in 0..10_000 {
-        peer.send(Wire::ping([b'x'; 100])).await;
+    let head = peer.head().await;
+    assert_eq!(status(&head), 500);
+    assert!(!String::from_utf8_lossy(&peer.rest().await).contains("secret"));
+    drop(peer);
+    within(task).await.unwrap().unwrap_err();
+    assert_eq!(probe.log().lines(), ["connect", "close"]);
+    assert!(!probe.log().info().opened);
+    assert_eq!(factory.connection_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_factory_is_answered_with_500() {
+    let factory =
+        WebSocketServerFactory::new(|| -> Probe<crate::probe::Messages> { panic!("on purpose") });
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let task = tokio::spawn(factory.serve_stream(ours));
+    let mut peer = Raw::client(theirs);
+    peer.write(request("")).await;
+    assert_eq!(status(&peer.head().await), 500);
+    drop(peer);
+    within(task).await.unwrap().unwrap_err();
+    assert_eq!(factory.connection_count(), 0);
+}
+
+// Rule 5: everything sent by the callbacks of one read leaves in one write.
+
+async fn writes_of(options: ServerOptions, headers: &str) -> usize {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let watch = Watch::default();
+    let ours = Watched {
+        inner: ours,
+        watch: watch.clone(),
+    };
+    tokio::spawn(echo().factory(options).serve_stream(ours));
+    let mut peer = Raw::client(theirs);
+    peer.write(request(headers)).await;
+    let head = peer.head().await;
+    assert_eq!(
+        header(&head, "sec-websocket-extensions").is_some(),
+        !headers.is_empty()
+    );
+    settle().await;
+    let before = watch.writes();
+    let frames: Vec<_> = (0..30)
+        .map(|number| Wire::text(&number.to_string()))
+        .collect();
+    peer.send_all(&frames).await;
+    for frame in &frames {
+        let got = peer.frame().await;
+        assert!(headers.is_empty() && got == *frame || got.rsv1, "{got:?}");
     }
-    let ws = handle.lock().unwrap().clone().unwrap();
-    assert!(ws.buffered() < 8 << 10, "{}", ws.buffered());
+    watch.writes() - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_callbacks_of_one_read_send_leaves_in_one_write() {
+    assert_eq!(writes_of(ServerOptions::default(), "").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn compressed_messages_leave_in_one_write_too() {
+    let deflate = motorway::DeflateOptions::default();
+    let options = ServerOptions::default().per_message_deflate(deflate);
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    assert_eq!(writes_of(options, offer).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pongs_and_the_close_go_out_with_the_messages_in_order() {
+    let (session, _) = open_with(&echo(), ServerOptions::default(), ("", 64 << 10)).await;
+    let Session { mut peer, .. } = session;
+    let frames = [
+        Wire::text("1"),
+        Wire::ping("p"),
+        Wire::text("2"),
+        Wire::close(1000, ""),
+    ];
+    peer.send_all(&frames).await;
+    assert_eq!(peer.frame().await, Wire::text("1"));
+    assert_eq!(peer.frame().await, Wire::pong("p"));
+    assert_eq!(peer.frame().await, Wire::text("2"));
+    assert_eq!(peer.frame().await, Wire::close(1000, ""));
+    assert_eq!(peer.next().await, None);
 }

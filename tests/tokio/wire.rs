@@ -105,6 +105,14 @@ pub(crate) fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
 }
 
+/// The octets of these frames, masked.
+pub(crate) fn masked(frames: &[Wire]) -> Vec<u8> {
+    frames
+        .iter()
+        .flat_map(|frame| frame.clone().masked().encode())
+        .collect()
+}
+
 /// A peer at one end of a stream.
 pub(crate) struct Raw<S> {
     pub(crate) stream: S,
@@ -119,6 +127,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             stream,
             buffer: Vec::new(),
             masks: true,
+        }
+    }
+
+    pub(crate) fn server(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+            masks: false,
         }
     }
 
@@ -205,6 +221,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
+    /// Reads all there is until the stream ends.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.fill().await {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Tells whether nothing arrives for a moment.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        self.buffer.is_empty()
+            && timeout(
+                Duration::from_millis(20),
+                self.stream.read_buf(&mut self.buffer),
+            )
+            .await
+            .is_err()
+    }
+
     /// Closes with 1000 and reads to the end.
     pub(crate) async fn say_goodbye(mut self) {
         self.send(Wire::close(1000, "")).await;
@@ -237,6 +270,25 @@ pub(crate) fn request_for(target: &str, headers: &str) -> String {
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
     )
+}
+
+/// The answer of a server that accepts this request, with these headers besides.
+pub(crate) fn response(request: &str, headers: &str) -> String {
+    let key = header(request, "sec-websocket-key").expect("a key");
+    let accept = motorway::handshake::accept_key(&key);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
+    )
+}
+
+/// The value of a header in a head.
+pub(crate) fn header(head: &str, name: &str) -> Option<String> {
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name)
+            .then(|| value.trim().to_owned())
+    })
 }
 
 /// The status of a response.
