@@ -184,6 +184,27 @@ mod tokio {
         is_sent::<motorway::FrameCodec>();
     }
 
+    // What every connection costs on the heap as long as it lives.
+    #[::tokio::test]
+    async fn the_future_of_an_echo_is_small() {
+        struct Echo;
+
+        impl WebSocketServerProtocol for Echo {
+            async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+                Ok(ws.send(message).await?)
+            }
+        }
+
+        let listener = ::tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap();
+        let stream = ::tokio::net::TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let future = WebSocketServerFactory::new(|| Echo).serve_stream(stream);
+        assert!(size_of_val(&future) <= 640, "{}", size_of_val(&future));
+    }
+
     // What the contract of callbacks rests on: any error becomes one of a callback, by `?`.
     #[test]
     fn any_error_becomes_an_error_of_a_callback() {

@@ -26,9 +26,6 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     &[("server", &[]), ("client", &[])],
 ];
 
-/// Files that are to be split, and the lines that they have until then.
-const TOO_LONG: &[(&str, usize)] = &[("transport/io.rs", 527)];
-
 fn layer(module: &str) -> Option<(usize, &'static [&'static str])> {
     LAYERS.iter().enumerate().find_map(|(height, modules)| {
         let found = modules.iter().find(|(name, _)| *name == module);
@@ -216,9 +213,7 @@ fn what_is_allowed_is_no_violation() {
 fn no_file_is_longer_than_500_lines() {
     for (path, source) in sources(&src()) {
         let lines = source.lines().count();
-        let known = TOO_LONG.iter().find(|(name, _)| path == src().join(name));
-        let most = known.map_or(500, |(_, lines)| *lines);
-        assert!(lines <= most, "{} has {lines} lines", path.display());
+        assert!(lines <= 500, "{} has {lines} lines", path.display());
     }
 }
 

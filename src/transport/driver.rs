@@ -16,6 +16,8 @@ use std::task::{Context, Poll};
 pub(crate) struct Driver<S, H> {
     io: Io<S>,
     handler: H,
+    /// What is being received, first what came with the opening handshake.
+    input: Lease,
 }
 
 /// How a callback ended that did not end well.
@@ -37,10 +39,11 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         let (ws, receiver) = halves;
         let mut io = Io::new(stream, ws, receiver.in_pieces(H::RECEIVE));
         io.auto_pong = H::AUTO_PONG;
-        if !early.is_empty() {
-            io.early = early;
+        Self {
+            io,
+            handler,
+            input: Lease::from(early),
         }
-        Self { io, handler }
     }
 
     /// Calls nothing but what tells the end, since the instance wants no part of the connection.
@@ -50,64 +53,85 @@ impl<S: Stream, H: Handler> Driver<S, H> {
 
     /// Runs the connection to its end.
     pub(crate) async fn run(&mut self) -> CloseInfo {
-        let Self { io, handler } = self;
-        let ws = io.ws.clone();
-        let mut input = Lease::from(std::mem::take(&mut io.early));
-        io.received(input.len());
-        if !io.deaf {
-            io.call(pin!(handler.on_open(&ws)), &input).await;
+        // Nothing is bound here that is not needed across an await: it would live in the future.
+        let ws = self.io.ws.clone();
+        self.io.received(self.input.len());
+        if !self.io.deaf {
+            let callback = self.handler.on_open(&ws);
+            self.io.call(pin!(callback), &self.input).await;
         }
         loop {
-            let mut rest: &mut [u8] = &mut input;
-            while let Some((event, after)) = io.next_event(rest) {
+            let mut rest: &mut [u8] = &mut self.input;
+            loop {
+                let Some((event, after)) = self.io.next_event(rest) else {
+                    break;
+                };
                 rest = after;
-                match event {
-                    Event::Message(message) => {
-                        io.call(pin!(handler.on_message(&ws, message)), rest).await
+                let message = match event {
+                    Event::Message(message) => message,
+                    event => {
+                        deliver(&mut self.io, &mut self.handler, event, rest).await;
+                        continue;
                     }
-                    Event::MessageBegin(kind) => {
-                        io.call(pin!(handler.on_message_begin(&ws, kind)), rest)
-                            .await
-                    }
-                    Event::FrameBegin { length } => {
-                        io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest)
-                            .await
-                    }
-                    Event::FrameData(chunk) => {
-                        io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest)
-                            .await
-                    }
-                    Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
-                    Event::Frame(payload) => {
-                        io.call(pin!(handler.on_message_frame(&ws, payload)), rest)
-                            .await
-                    }
-                    Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
-                    Event::Ping(payload) => {
-                        io.call(pin!(handler.on_ping(&ws, &payload)), rest).await
-                    }
-                    Event::Pong(payload) => {
-                        io.call(pin!(handler.on_pong(&ws, &payload)), rest).await
-                    }
-                    Event::Close(_) => {}
-                }
+                };
+                let callback = self.handler.on_message(&ws, message);
+                self.io.call(pin!(callback), rest).await;
             }
-            drop(std::mem::take(&mut input));
-            match poll_fn(|context| io.poll_turn(context)).await {
-                Turn::Input(lease) => input = lease,
+            drop(std::mem::take(&mut self.input));
+            match poll_fn(|context| self.io.poll_turn(context)).await {
+                Turn::Input(lease) => self.input = lease,
                 Turn::Notice => {}
                 Turn::Ended => break,
             }
-            while let Some(notice) = io.notices.pop_front() {
-                match notice {
-                    Notice::AutoPong(rtt) => {
-                        io.call(pin!(handler.on_auto_pong(&ws, rtt)), &input).await
-                    }
-                    Notice::Drain => io.call(pin!(handler.on_drain(&ws)), &input).await,
-                }
+            if !self.io.notices.is_empty() {
+                notify(&mut self.io, &mut self.handler, &self.input).await;
             }
         }
-        Box::pin(say_goodbye(io, handler)).await
+        Box::pin(say_goodbye(&mut self.io, &mut self.handler)).await
+    }
+}
+
+/// Calls back for anything but a whole message; `rest` is the input behind it.
+async fn deliver<S: Stream, H: Handler>(
+    io: &mut Io<S>,
+    handler: &mut H,
+    event: Event<'_>,
+    rest: &[u8],
+) {
+    let ws = io.ws.clone();
+    match event {
+        Event::MessageBegin(kind) => {
+            io.call(pin!(handler.on_message_begin(&ws, kind)), rest)
+                .await;
+        }
+        Event::FrameBegin { length } => {
+            io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest)
+                .await;
+        }
+        Event::FrameData(chunk) => {
+            io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest)
+                .await;
+        }
+        Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
+        Event::Frame(payload) => {
+            io.call(pin!(handler.on_message_frame(&ws, payload)), rest)
+                .await;
+        }
+        Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
+        Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
+        Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
+        Event::Message(_) | Event::Close(_) => {}
+    }
+}
+
+/// Calls back for what has happened apart from what arrives.
+async fn notify<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H, input: &[u8]) {
+    let ws = io.ws.clone();
+    for notice in std::mem::take(&mut io.notices) {
+        match notice {
+            Notice::AutoPong(rtt) => io.call(pin!(handler.on_auto_pong(&ws, rtt)), input).await,
+            Notice::Drain => io.call(pin!(handler.on_drain(&ws)), input).await,
+        }
     }
 }
 

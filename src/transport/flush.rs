@@ -103,7 +103,7 @@ impl<S: Stream> Io<S> {
         half.output = rest;
         if half.buffered() <= LOW_WATER {
             if std::mem::take(&mut half.was_full) {
-                self.notices.push_back(Notice::Drain);
+                self.notices.push(Notice::Drain);
             }
             half.wake_waiters();
         }

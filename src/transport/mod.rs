@@ -19,6 +19,7 @@
 mod codec;
 mod cork;
 mod driver;
+mod end;
 mod flush;
 mod handler;
 mod io;
@@ -26,6 +27,7 @@ mod lookahead;
 mod opening;
 mod pool;
 mod random;
+mod read;
 mod shared;
 mod websocket;
 mod writer;

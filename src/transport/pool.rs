@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 /// The sizes of read buffers, from the one that a connection starts with.
-const SIZES: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
+const SIZES: [usize; 1 + LARGEST as usize] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
+/// The class of the largest.
+const LARGEST: u8 = 3;
 /// The most buffers of each size that a thread keeps.
 const KEPT: usize = 4;
 
@@ -17,23 +19,23 @@ thread_local! {
 
 /// Which size of buffer a connection leases next: larger only when the last read filled its buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SizeClass(usize);
+pub(super) struct SizeClass(u8);
 
 impl SizeClass {
     fn size(self) -> usize {
-        SIZES.get(self.0).copied().unwrap_or(SIZES[0])
+        SIZES.get(usize::from(self.0)).copied().unwrap_or(SIZES[0])
     }
 
     /// Learns from a read of `length` octets into a buffer of this class.
     pub(super) fn adapt(&mut self, length: usize) {
         if length >= self.size() {
-            self.0 = (self.0 + 1).min(SIZES.len() - 1);
+            self.0 = (self.0 + 1).min(LARGEST);
         } else {
             let fits = SIZES
                 .iter()
                 .position(|size| length < *size)
                 .unwrap_or_default();
-            self.0 = self.0.min(fits);
+            self.0 = self.0.min(u8::try_from(fits).unwrap_or(LARGEST));
         }
     }
 }
@@ -48,7 +50,8 @@ pub(super) struct Lease {
 impl Lease {
     /// Takes a buffer from the pool of this thread, or makes one.
     pub(super) fn new(class: SizeClass) -> Self {
-        let kept = POOL.with_borrow_mut(|pool| pool.get_mut(class.0).and_then(Vec::pop));
+        let kept =
+            POOL.with_borrow_mut(|pool| pool.get_mut(usize::from(class.0)).and_then(Vec::pop));
         Self {
             octets: kept.unwrap_or_else(|| vec![0; class.size()]),
             length: 0,

@@ -1,0 +1,167 @@
+//! The end of a connection: the closing handshake, the end of TCP, failures.
+
+use super::cork;
+use super::io::{Io, Stream, now};
+use super::pool::{Lease, SizeClass};
+use crate::close::CloseFrame;
+use crate::connection::{CloseCause, ProtocolError, Role, State, Timers};
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+
+impl<S: Stream> Io<S> {
+    /// A close frame came while a callback waits. It is answered at once, unless messages wait
+    /// before it whose answers would be lost; those get as long as a closing handshake may take.
+    pub(super) fn hold_close(&mut self, frame: Option<CloseFrame>) {
+        let state = self.ws.0.lock().sender.state();
+        match &mut self.ahead {
+            Some(ahead) if ahead.has_seen_data() && state.is_open() => {
+                ahead.held_close = Some(frame);
+                let rules = Arc::clone(self.receiver.rules());
+                self.timers.closing(&rules, State::CloseReceived, now());
+            }
+            _ => self.receive_close(frame),
+        }
+    }
+
+    /// Takes note of the peer's close frame and answers it.
+    pub(super) fn receive_close(&mut self, frame: Option<CloseFrame>) {
+        self.ws
+            .0
+            .update(|half| half.sender.receive_close(frame, &mut half.output));
+    }
+
+    /// Takes the closing handshake further, and then the end of TCP.
+    pub(super) fn poll_closing(&mut self, context: &mut Context<'_>) {
+        let (state, written) = {
+            let half = self.ws.0.lock();
+            (
+                half.sender.state(),
+                half.buffered() == 0 && half.pong.is_none(),
+            )
+        };
+        self.timers
+            .closing(&Arc::clone(self.receiver.rules()), state, now());
+        self.poll_timers(context);
+        if state == State::Failed && self.receiver.rules().fail_by_drop {
+            return self.abort(CloseCause::Local);
+        }
+        if !state.is_over() || !written || self.unflushed {
+            return;
+        }
+        if state == State::Failed {
+            self.receiver.finish();
+        }
+        // §7.1.1: the server closes TCP first; whoever fails a connection does so too.
+        let first = self.receiver.rules().role == Role::Server || state == State::Failed;
+        if let Some(stream) = &mut self.stream
+            && first
+            && !self.shut_down
+        {
+            match Pin::new(stream).poll_shutdown(context) {
+                Poll::Ready(Ok(())) => self.shut_down = true,
+                Poll::Ready(Err(_)) => return self.end(CloseCause::Local),
+                Poll::Pending => return,
+            }
+        }
+        self.poll_linger(context);
+    }
+
+    /// Reads and forgets until the peer closes, so that no unread octet turns our close frame into
+    /// a reset.
+    fn poll_linger(&mut self, context: &mut Context<'_>) {
+        while let Some(stream) = &mut self.stream {
+            let mut lease = Lease::new(SizeClass::default());
+            let mut buffer = ReadBuf::new(lease.space());
+            match Pin::new(stream).poll_read(context, &mut buffer) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                // Reset or not, both close frames were exchanged.
+                Poll::Ready(_) => self.end(CloseCause::Peer),
+            }
+        }
+    }
+
+    /// Fails the connection because the peer broke the protocol.
+    pub(super) fn fail(&mut self, error: ProtocolError) {
+        let frame = CloseFrame::new(error.close_code(), error.to_string());
+        self.fail_with(frame, CloseCause::Protocol(error));
+    }
+
+    /// Fails the connection: what was sent before goes out, then the close frame.
+    pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
+        self.ws
+            .0
+            .update(|half| half.sender.fail(Some(frame), cause, &mut half.output));
+    }
+
+    pub(super) fn end_of_stream(&mut self) {
+        let state = self.ws.0.lock().sender.state();
+        self.end(match state {
+            State::Complete => CloseCause::Peer,
+            _ => CloseCause::Dropped,
+        });
+    }
+
+    /// Drops the stream at once; a TCP connection is reset.
+    pub(super) fn abort(&mut self, cause: CloseCause) {
+        let stream = self.stream.as_ref().map(|stream| stream as &dyn Any);
+        if let Some(tcp) = stream.and_then(|stream| stream.downcast_ref::<TcpStream>()) {
+            // Fails only on a socket that is gone already.
+            let _ = tcp.set_zero_linger();
+        }
+        self.end(cause);
+    }
+
+    /// Ends the connection: the stream and the buffers are freed, and everyone who waits is told.
+    pub(super) fn end(&mut self, cause: CloseCause) {
+        if self.stream.take().is_none() {
+            return;
+        }
+        let keeps_input = matches!(
+            cause,
+            CloseCause::Peer | CloseCause::Local | CloseCause::Dropped
+        );
+        if !keeps_input {
+            self.ahead = None;
+            self.receiver.finish();
+        }
+        self.timers = Timers::default();
+        self.timer = None;
+        let shared = &self.ws.0;
+        let mut half = shared.lock();
+        let unsent = half.buffered();
+        let mut info = half.sender.end(cause);
+        info.unsent_octets = unsent;
+        half.output.clear();
+        half.pong = None;
+        half.pings.clear();
+        // Set once: this runs only while there is a stream.
+        let _ = shared.closed.set(Box::new(info));
+        shared.publish(&half);
+        half.wake_waiters();
+    }
+}
+
+impl<S> Drop for Io<S> {
+    fn drop(&mut self) {
+        if self.corked {
+            cork::release(|_, _| {});
+        }
+        if self.ws.0.closed.get().is_none() {
+            let mut half = self.ws.0.lock();
+            let unsent = half.buffered();
+            let mut info = half.sender.end(CloseCause::Aborted);
+            info.unsent_octets = unsent;
+            half.output.clear();
+            half.pong = None;
+            let _ = self.ws.0.closed.set(Box::new(info));
+            self.ws.0.publish(&half);
+            half.pings.clear();
+            half.wake_waiters();
+        }
+    }
+}
