@@ -10,6 +10,7 @@
 //! claiming it afterwards takes `unsafe`; so the output is filled with zeros first, in small
 //! steps, which costs a few percent of the time at most.
 
+mod compressor;
 mod deflater;
 mod inflater;
 

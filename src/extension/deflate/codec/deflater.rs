@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use bytes::{BufMut, BytesMut};
-use zlib_rs::{Deflate, DeflateFlush, Method, Strategy};
 
 use super::TAIL;
+use super::compressor::Compressor;
 
 /// Compresses the messages of one direction of a connection.
 ///
@@ -33,7 +33,7 @@ use super::TAIL;
 ///
 /// [`finish`]: Self::finish
 pub struct Deflater {
-    state: Deflate,
+    compressor: Compressor,
     context_takeover: bool,
     /// The message has begun, and a `00 00 ff ff` is owed if it goes on.
     holds_tail: bool,
@@ -48,16 +48,8 @@ impl Deflater {
     /// setting is out of range.
     pub fn new(config: DeflaterConfig) -> Result<Self, DeflateError> {
         config.check()?;
-        let state = Deflate::new_with_config(zlib_rs::DeflateConfig {
-            level: i32::from(config.level),
-            method: Method::Deflated,
-            // Negative: no header around the data.
-            window_bits: -i32::from(config.window_bits),
-            mem_level: i32::from(config.mem_level),
-            strategy: Strategy::Default,
-        });
         Ok(Self {
-            state,
+            compressor: Compressor::new(config),
             context_takeover: config.context_takeover,
             holds_tail: false,
         })
@@ -86,14 +78,14 @@ impl Deflater {
         }
         self.holds_tail = false;
         if !self.context_takeover {
-            self.state.reset();
+            self.compressor.reset();
         }
     }
 
     /// Forgets an unfinished message and everything that came before it.
     pub fn reset(&mut self) {
         self.holds_tail = false;
-        self.state.reset();
+        self.compressor.reset();
     }
 
     fn compress_in_steps(
@@ -138,13 +130,9 @@ impl Deflater {
         room: usize,
     ) -> Result<(usize, usize), DeflateError> {
         let start = out.len();
-        let (total_in, total_out) = (self.state.total_in(), self.state.total_out());
         out.resize(start + room, 0);
         let spare = out.get_mut(start..).unwrap_or_default();
-        let result = self.state.compress(input, spare, DeflateFlush::SyncFlush);
-        let taken = usize::try_from(self.state.total_in() - total_in);
-        let written = usize::try_from(self.state.total_out() - total_out);
-        let (Ok(_), Ok(taken), Ok(written)) = (result, taken, written) else {
+        let Some((taken, written)) = self.compressor.flush(input, spare) else {
             out.truncate(start);
             return Err(DeflateError::Stalled);
         };
