@@ -67,13 +67,15 @@ fn run(choice: &Choice, data: &[u8], chunk: usize) -> (Vec<String>, Vec<u8>) {
     let keys = Box::new(|| MaskingKey::new([1, 2, 3, 4]));
     let mut connection =
         Connection::new(rules(choice.role), deflate, keys, now).in_pieces(choice.receive);
-    let mut happened = Vec::new();
-    let mut streamed = Vec::new();
+    let mut record = Record {
+        deflates: choice.deflates,
+        ..Record::default()
+    };
     let mut sent = Vec::new();
     for chunk in data.chunks(chunk) {
         connection.receive(&mut BytesMut::from(chunk), now);
         while let Some(happening) = connection.poll_event() {
-            note(&mut connection, happening, &mut happened, &mut streamed);
+            record.note(&mut connection, happening);
         }
         while let Some(output) = connection.poll_output() {
             sent.extend_from_slice(&output);
@@ -81,47 +83,49 @@ fn run(choice: &Choice, data: &[u8], chunk: usize) -> (Vec<String>, Vec<u8>) {
     }
     connection.receive_eof(now);
     while let Some(happening) = connection.poll_event() {
-        note(&mut connection, happening, &mut happened, &mut streamed);
+        record.note(&mut connection, happening);
     }
-    (happened, sent)
+    (record.happened, sent)
 }
 
-/// Writes down what happened, with the pieces of a frame put together; echoes messages.
-fn note(
-    connection: &mut Connection,
-    happening: Happening,
-    happened: &mut Vec<String>,
-    streamed: &mut Vec<u8>,
-) {
-    match happening {
-        Happening::Event(Event::FrameData(data)) => return streamed.extend_from_slice(&data),
-        Happening::Event(event) => {
-            if let Event::Message(message) = &event {
-                // Fails once the connection is closing.
-                let _ = connection.send(Message::clone(message));
+/// What happened, with the pieces of a frame put together.
+#[derive(Default)]
+struct Record {
+    deflates: bool,
+    happened: Vec<String>,
+    streamed: Vec<u8>,
+}
+
+impl Record {
+    /// Writes down what happened; echoes messages.
+    fn note(&mut self, connection: &mut Connection, happening: Happening) {
+        match happening {
+            Happening::Event(Event::FrameData(data)) => self.streamed.extend_from_slice(&data),
+            Happening::Event(event) => {
+                if let Event::Message(message) = &event {
+                    // Fails once the connection is closing.
+                    let _ = connection.send(Message::clone(message));
+                }
+                if !self.streamed.is_empty() {
+                    let data = std::mem::take(&mut self.streamed);
+                    self.happened.push(format!("data {data:?}"));
+                }
+                self.happened.push(format!("{event:?}"));
             }
-            flush(happened, streamed);
-            happened.push(format!("{event:?}"));
+            Happening::Closed(info) => {
+                // How much of a frame was seen before a violation depends on the chunks.
+                self.streamed.clear();
+                let cause = match info.cause {
+                    CloseCause::Timeout(_) => panic!("no time passes"),
+                    // Of several faults in one compressed frame, chunks decide which is met first.
+                    CloseCause::Protocol(_) if self.deflates => "fault".to_owned(),
+                    cause => format!("{cause:?}"),
+                };
+                let (code, clean) = (info.code, info.was_clean);
+                self.happened.push(format!("{code:?} {cause} {clean}"));
+            }
+            _ => {}
         }
-        Happening::Closed(info) => {
-            // How much of a frame was seen before a violation depends on the chunks.
-            streamed.clear();
-            assert!(
-                !matches!(info.cause, CloseCause::Timeout(_)),
-                "no time passes"
-            );
-            happened.push(format!(
-                "{:?} {:?} {}",
-                info.code, info.cause, info.was_clean
-            ));
-        }
-        _ => {}
-    }
-}
-
-fn flush(happened: &mut Vec<String>, streamed: &mut Vec<u8>) {
-    if !streamed.is_empty() {
-        happened.push(format!("data {:?}", std::mem::take(streamed)));
     }
 }
 

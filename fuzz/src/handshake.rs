@@ -108,7 +108,7 @@ pub fn url(data: &[u8]) {
                 assert_eq!(length, octets.len());
                 assert_eq!(head.target(), url.resource());
             }
-            Err(HandshakeError::HeadTooLarge { .. }) => {}
+            Err(HandshakeError::HeadTooLarge { .. } | HandshakeError::TargetTooLong { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -122,7 +122,9 @@ pub fn origins(data: &[u8]) {
     let (pattern, origin) = text.split_once('\n').unwrap_or((text, text));
     if let Ok(origins) = AllowedOrigins::new([pattern]) {
         let allows = origins.allows(origin);
-        if pattern == origin && !pattern.contains('*') {
+        // Browsers write a port without zeros in front, and so it is compared.
+        let is_canonical = !pattern.contains('*') && !pattern.contains(":0");
+        if pattern == origin && is_canonical {
             assert!(allows, "{pattern}");
         }
     }
