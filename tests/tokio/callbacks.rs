@@ -1,7 +1,7 @@
 //! Which callbacks come when, and what they may decide.
 
 use crate::probe::{
-    Frames, Log, NoPong, PIPE, Probe, Session, Stream, What, open, open_client, open_client_with,
+    Frames, Log, NoPong, PIPE, Pieces, Probe, Session, What, open, open_client, open_client_with,
     open_with, probe, quiet,
 };
 use crate::wire::{
@@ -229,7 +229,7 @@ async fn early_messages_come_once_and_after_on_open() {
 
 #[tokio::test(start_paused = true)]
 async fn the_stream_face_shows_every_piece_in_order() {
-    let mut session = open(&quiet().mode::<Stream>(), ServerOptions::default()).await;
+    let mut session = open(&quiet().mode::<Pieces>(), ServerOptions::default()).await;
     let first = Wire::text("he").unfinished().masked().encode();
     let last = Wire::new(Opcode::Continuation, "llo").masked().encode();
     session.peer.write(&first[..7]).await;
@@ -298,7 +298,7 @@ async fn the_frame_faces_inflate() {
         session.log.lines()[2..],
         ["begin Text", "frame Hello", "end"]
     );
-    let (mut session, _) = open_with(&quiet().mode::<Stream>(), options, with).await;
+    let (mut session, _) = open_with(&quiet().mode::<Pieces>(), options, with).await;
     session.peer.send(hello).await;
     settle().await;
     let lines = session.log.lines();

@@ -5,6 +5,18 @@ mod callbacks;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod options;
+#[cfg(test)]
+mod options_client;
+#[cfg(test)]
+mod options_deflate;
+#[cfg(test)]
+mod options_ping;
+#[cfg(test)]
+mod options_server;
+#[cfg(test)]
+mod options_tcp;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod rules;

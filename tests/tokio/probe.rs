@@ -1,10 +1,10 @@
 //! A protocol that writes down every callback and does what a test tells it to.
 
-use crate::wire::{Raw, request, response, status, within};
+use crate::wire::{Raw, request, response, settle, status, within};
 use motorway::{
     ClientOptions, CloseInfo, ConnectingRequest, ConnectionAccept, ConnectionDeny,
     ConnectionRequest, ConnectionResponse, Error, HandlerResult, Message, MessageKind, Payload,
-    Receive, Result, ServerOptions, TimeoutKind, TransportDetails, WebSocket,
+    Receive, Result, ServerOptions, Stream, TimeoutKind, TransportDetails, WebSocket,
     WebSocketClientFactory, WebSocketClientProtocol, WebSocketServerFactory,
     WebSocketServerProtocol,
 };
@@ -94,8 +94,8 @@ pub(crate) struct Frames;
 impl Mode for Frames {
     const RECEIVE: Receive = Receive::Frames;
 }
-pub(crate) struct Stream;
-impl Mode for Stream {
+pub(crate) struct Pieces;
+impl Mode for Pieces {
     const RECEIVE: Receive = Receive::Stream;
 }
 pub(crate) struct NoPong;
@@ -362,9 +362,80 @@ impl Session {
 /// How much fits on the way between the two ends.
 pub(crate) const PIPE: usize = 16 << 10;
 
+/// Our end, by its options.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Server(ServerOptions),
+    Client(ClientOptions),
+}
+
+/// Both ends with options that both have: `both_ends!(|options| options.max_fragments(3))`.
+macro_rules! both_ends {
+    (|$options:ident| $set:expr) => {{
+        let $options = ::motorway::ServerOptions::default();
+        let server = $crate::probe::End::Server($set);
+        let $options = ::motorway::ClientOptions::default();
+        [server, $crate::probe::End::Client($set)]
+    }};
+}
+pub(crate) use both_ends;
+
+impl End {
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
+    /// Runs our end on a stream, in a task.
+    pub(crate) fn start<M: Mode, S: Stream>(
+        self,
+        probe: &Probe<M>,
+        ours: S,
+    ) -> JoinHandle<Result<CloseInfo>> {
+        match self {
+            Self::Server(options) => tokio::spawn(probe.factory(options).serve_stream(ours)),
+            Self::Client(options) => {
+                let factory = probe.client(options);
+                tokio::spawn(async move { factory.run_stream(ours).await })
+            }
+        }
+    }
+
+    /// Opens a connection.
+    pub(crate) async fn open<M: Mode>(self, probe: &Probe<M>) -> Session {
+        self.open_on(probe, tokio::io::duplex(PIPE), "").await.0
+    }
+
+    /// Opens a connection on these two ends of a stream, with these headers from the peer; returns
+    /// the head of our request or response, too.
+    pub(crate) async fn open_on<M: Mode, S: Stream>(
+        self,
+        probe: &Probe<M>,
+        (ours, theirs): (S, DuplexStream),
+        headers: &str,
+    ) -> (Session, String) {
+        let is_server = self.is_server();
+        let log = probe.log();
+        let task = self.start(probe, ours);
+        let mut peer = match is_server {
+            true => Raw::client(theirs),
+            false => Raw::server(theirs),
+        };
+        if is_server {
+            peer.write(request(headers)).await;
+        }
+        let head = peer.head().await;
+        match is_server {
+            true => assert_eq!(status(&head), 101, "{head}"),
+            false => peer.write(response(&head, headers)).await,
+        }
+        settle().await;
+        (Session { peer, log, task }, head)
+    }
+}
+
 /// Opens a connection to a server.
 pub(crate) async fn open<M: Mode>(probe: &Probe<M>, options: ServerOptions) -> Session {
-    open_with(probe, options, ("", PIPE)).await.0
+    End::Server(options).open(probe).await
 }
 
 /// Opens a connection to a server with these headers and this much room on the way; returns the
@@ -374,20 +445,13 @@ pub(crate) async fn open_with<M: Mode>(
     options: ServerOptions,
     (headers, room): (&str, usize),
 ) -> (Session, String) {
-    let (ours, theirs) = tokio::io::duplex(room);
-    let log = probe.log();
-    let task = tokio::spawn(probe.factory(options).serve_stream(ours));
-    let mut peer = Raw::client(theirs);
-    peer.write(request(headers)).await;
-    let head = peer.head().await;
-    assert_eq!(status(&head), 101, "{head}");
-    crate::wire::settle().await;
-    (Session { peer, log, task }, head)
+    let end = End::Server(options);
+    end.open_on(probe, tokio::io::duplex(room), headers).await
 }
 
 /// Opens a connection of a client to a server by hand.
 pub(crate) async fn open_client<M: Mode>(probe: &Probe<M>, options: ClientOptions) -> Session {
-    open_client_with(probe, options, "").await.0
+    End::Client(options).open(probe).await
 }
 
 /// As `open_client`, with these headers in the response; returns the request, too.
@@ -396,13 +460,6 @@ pub(crate) async fn open_client_with<M: Mode>(
     options: ClientOptions,
     headers: &str,
 ) -> (Session, String) {
-    let (ours, theirs) = tokio::io::duplex(PIPE);
-    let log = probe.log();
-    let factory = probe.client(options);
-    let task = tokio::spawn(async move { factory.run_stream(ours).await });
-    let mut peer = Raw::server(theirs);
-    let request = peer.head().await;
-    peer.write(response(&request, headers)).await;
-    crate::wire::settle().await;
-    (Session { peer, log, task }, request)
+    let end = End::Client(options);
+    end.open_on(probe, tokio::io::duplex(PIPE), headers).await
 }

@@ -163,6 +163,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         self.send(Wire::text(text)).await;
     }
 
+    /// Sends the header of a frame of binary whose payload does not come yet.
+    pub(crate) async fn begin(&mut self, length: u64) {
+        let header = Header {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode: Opcode::Binary,
+            mask: self.masks.then(|| MaskingKey::from([0; 4])),
+            length,
+        };
+        self.write(header.encode().to_vec()).await;
+    }
+
+    /// Reads as many octets as they come.
+    pub(crate) async fn octets(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.fill().await, "not enough octets: {:?}", self.buffer);
+        }
+        self.buffer.drain(..count).collect()
+    }
+
     /// Reads more; false at the end of the stream.
     async fn fill(&mut self) -> bool {
         matches!(
