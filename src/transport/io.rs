@@ -238,8 +238,13 @@ impl<S: Stream> Io<S> {
                 half.buffered() == 0 && half.pong.is_none(),
             )
         };
+        // The server has no reason to drop TCP before our close frame is out.
+        let reached = match state {
+            State::Complete if !written || self.unflushed => State::CloseReceived,
+            state => state,
+        };
         self.timers
-            .closing(&Arc::clone(self.receiver.rules()), state, now());
+            .closing(&Arc::clone(self.receiver.rules()), reached, now());
         self.poll_timers(context);
         if state == State::Failed && self.receiver.rules().fail_by_drop {
             return self.abort(CloseCause::Local);
@@ -478,7 +483,10 @@ impl<S> Drop for Io<S> {
     fn drop(&mut self) {
         if self.ws.0.closed.get().is_none() {
             let mut half = self.ws.0.lock();
-            let info = half.sender.end(CloseCause::Aborted);
+            let mut info = half.sender.end(CloseCause::Aborted);
+            info.unsent_octets = half.buffered();
+            half.output.clear();
+            half.pong = None;
             let _ = self.ws.0.closed.set(Box::new(info));
             self.ws.0.publish(&half);
             half.pings.clear();

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
+mod close_info;
+#[cfg(test)]
 mod driver;
+#[cfg(test)]
+mod endings;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
