@@ -9,6 +9,7 @@ use motorway::{
     ServerOptions, StatusCode, TimeoutKind, WebSocket,
 };
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
@@ -137,6 +138,22 @@ async fn a_peer_that_reads_nothing_is_dropped_with_the_closing_handshake() {
         assert!(!info.was_clean && info.unsent_octets > 4000, "{info:?}");
         assert_eq!((info.code.as_u16(), info.closed_by), (4000, Endpoint::Peer));
         assert_eq!(info.reason, "theirs");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_only_reads_after_its_close_frame_gets_all_that_was_sent() {
+    for end in both_ends!(|options| options) {
+        let (session, _) = end.open_on(&quiet(), tokio::io::duplex(1000), "").await;
+        let (mut peer, ws) = (session.peer, session.log.ws());
+        ws.send(vec![7; 5000]).await.unwrap();
+        peer.send(Wire::close(1000, "")).await;
+        peer.stream.shutdown().await.unwrap();
+        settle().await;
+        assert_eq!(peer.frame().await.payload, [7; 5000]);
+        assert_eq!(peer.frame().await.code(), 1000);
+        let info = within(session.task).await.unwrap().unwrap();
+        assert!(info.was_clean && info.unsent_octets == 0, "{info:?}");
     }
 }
 

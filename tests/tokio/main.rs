@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
 mod close_info;
 #[cfg(test)]
 mod driver;
