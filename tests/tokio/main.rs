@@ -5,11 +5,17 @@ mod callbacks;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod close_info;
 #[cfg(test)]
-mod driver;
+mod conversation;
 #[cfg(test)]
 mod endings;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod handle;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
@@ -27,10 +33,12 @@ mod probe;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
-mod rules_handle;
+mod sending;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod writer;

@@ -1,6 +1,6 @@
 //! What the options that both ends have do, on the wire and on the clock.
 
-use crate::probe::{End, PIPE, Session, both_ends, quiet};
+use crate::probe::{End, OFFER, PIPE, Session, both_ends, quiet};
 use crate::wire::{Raw, Wire, header, request, response, settle, within};
 use motorway::frame::Opcode;
 use motorway::{
@@ -205,13 +205,12 @@ async fn messages_are_sent_in_fragments_of_the_size_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn fragments_are_cut_from_what_is_compressed() {
-    let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     for end in both_ends!(|options| options
         .auto_fragment_size(4)
         .per_message_deflate(DeflateOptions::default()))
     {
         let pipe = tokio::io::duplex(PIPE);
-        let (mut session, _) = end.open_on(&quiet(), pipe, extension).await;
+        let (mut session, _) = end.open_on(&quiet(), pipe, OFFER).await;
         session.ws().send("Hello").await.unwrap();
         let (first, last) = (session.peer.frame().await, session.peer.frame().await);
         assert_eq!((first.rsv1, first.fin), (true, false));

@@ -4,7 +4,7 @@ use crate::wire::{Raw, request, response, settle, status, within};
 use motorway::{
     ClientOptions, CloseInfo, ConnectingRequest, ConnectionAccept, ConnectionDeny,
     ConnectionRequest, ConnectionResponse, Error, HandlerResult, Message, MessageKind, Payload,
-    Receive, Result, ServerOptions, Stream, TimeoutKind, TransportDetails, WebSocket,
+    Receive, Result, SendError, ServerOptions, Stream, TimeoutKind, TransportDetails, WebSocket,
     WebSocketClientFactory, WebSocketClientProtocol, WebSocketServerFactory,
     WebSocketServerProtocol,
 };
@@ -18,16 +18,16 @@ use tokio::task::JoinHandle;
 /// A callback and what it is about.
 #[derive(Debug)]
 pub(crate) enum What {
-    Open(WebSocket),
+    Open,
     Message(WebSocket, Message<'static>),
-    Piece(WebSocket),
+    Piece,
     Ping(WebSocket, Vec<u8>),
     Pong(WebSocket, Vec<u8>),
-    AutoPong(WebSocket, Duration),
-    Drain(WebSocket),
-    Timeout(TimeoutKind),
+    AutoPong,
+    Drain,
+    Timeout,
     Error,
-    Close(CloseInfo),
+    Close,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -242,7 +242,7 @@ macro_rules! callbacks {
 
         async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
             self.log.0.lock().unwrap().ws = Some(ws.clone());
-            self.call("open", What::Open(ws.clone())).await
+            self.call("open", What::Open).await
         }
         async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
             let line = match message.as_text() {
@@ -254,35 +254,30 @@ macro_rules! callbacks {
             self.call(line, What::Message(ws.clone(), message.into_owned()))
                 .await
         }
-        async fn on_message_begin(&mut self, ws: &WebSocket, kind: MessageKind) -> HandlerResult {
-            self.call(format!("begin {kind:?}"), What::Piece(ws.clone()))
-                .await
+        async fn on_message_begin(&mut self, _: &WebSocket, kind: MessageKind) -> HandlerResult {
+            self.call(format!("begin {kind:?}"), What::Piece).await
         }
-        async fn on_message_frame_begin(&mut self, ws: &WebSocket, length: u64) -> HandlerResult {
-            self.call(format!("frame begin {length}"), What::Piece(ws.clone()))
+        async fn on_message_frame_begin(&mut self, _: &WebSocket, length: u64) -> HandlerResult {
+            self.call(format!("frame begin {length}"), What::Piece)
                 .await
         }
         async fn on_message_frame_data(
             &mut self,
-            ws: &WebSocket,
+            _: &WebSocket,
             chunk: Payload<'_>,
         ) -> HandlerResult {
             let line = format!("data {}", String::from_utf8_lossy(&chunk));
-            self.call(line, What::Piece(ws.clone())).await
+            self.call(line, What::Piece).await
         }
-        async fn on_message_frame_end(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("frame end", What::Piece(ws.clone())).await
+        async fn on_message_frame_end(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("frame end", What::Piece).await
         }
-        async fn on_message_frame(
-            &mut self,
-            ws: &WebSocket,
-            payload: Payload<'_>,
-        ) -> HandlerResult {
+        async fn on_message_frame(&mut self, _: &WebSocket, payload: Payload<'_>) -> HandlerResult {
             let line = format!("frame {}", String::from_utf8_lossy(&payload));
-            self.call(line, What::Piece(ws.clone())).await
+            self.call(line, What::Piece).await
         }
-        async fn on_message_end(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("end", What::Piece(ws.clone())).await
+        async fn on_message_end(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("end", What::Piece).await
         }
         async fn on_ping(&mut self, ws: &WebSocket, payload: &[u8]) -> HandlerResult {
             let line = format!("ping {}", String::from_utf8_lossy(payload));
@@ -293,19 +288,15 @@ macro_rules! callbacks {
             self.call("pong", What::Pong(ws.clone(), payload.to_vec()))
                 .await
         }
-        async fn on_auto_pong(&mut self, ws: &WebSocket, rtt: Duration) -> HandlerResult {
-            self.call(
-                format!("auto pong {}", rtt.as_millis()),
-                What::AutoPong(ws.clone(), rtt),
-            )
-            .await
+        async fn on_auto_pong(&mut self, _: &WebSocket, rtt: Duration) -> HandlerResult {
+            let line = format!("auto pong {}", rtt.as_millis());
+            self.call(line, What::AutoPong).await
         }
-        async fn on_drain(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("drain", What::Drain(ws.clone())).await
+        async fn on_drain(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("drain", What::Drain).await
         }
         async fn on_timeout(&mut self, _: &WebSocket, kind: TimeoutKind) -> HandlerResult {
-            self.call(format!("timeout {kind:?}"), What::Timeout(kind))
-                .await
+            self.call(format!("timeout {kind:?}"), What::Timeout).await
         }
         async fn on_error(&mut self, error: &Error) -> HandlerResult {
             let text = format!("{error:?}");
@@ -314,7 +305,7 @@ macro_rules! callbacks {
         }
         async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
             self.log.0.lock().unwrap().info = Some(info.clone());
-            self.call("close", What::Close(info)).await
+            self.call("close", What::Close).await
         }
     };
 }
@@ -361,6 +352,18 @@ impl Session {
 
 /// How much fits on the way between the two ends.
 pub(crate) const PIPE: usize = 16 << 10;
+
+/// The request for compression, or its grant.
+pub(crate) const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+/// Above how many buffered octets `send` waits.
+pub(crate) const HIGH_WATER: usize = 256 << 10;
+
+/// Checks that something was refused because the connection is closing or closed.
+pub(crate) fn is_closed<T: std::fmt::Debug>(result: Result<T>) {
+    let closed = matches!(result, Err(Error::Send(SendError::Closed)));
+    assert!(closed, "{result:?}");
+}
 
 /// Our end, by its options.
 #[derive(Clone, Debug)]
