@@ -129,6 +129,14 @@ impl CloseFrame {
         }
         self.reason.get(..end).unwrap_or_default()
     }
+
+    /// Cuts the reason to what fits in a close frame.
+    pub(crate) fn cut_reason(&mut self) {
+        let length = self.fitting_reason().len();
+        if length < self.reason.len() {
+            self.reason.to_mut().truncate(length);
+        }
+    }
 }
 
 impl fmt::Display for CloseFrame {

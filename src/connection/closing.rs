@@ -45,6 +45,16 @@ pub enum CloseCause {
     Opening,
 }
 
+impl CloseCause {
+    /// Returns which end a connection ended by if no closing handshake had begun.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Peer | Self::Dropped | Self::Io(_) => Endpoint::Peer,
+            _ => Endpoint::Local,
+        }
+    }
+}
+
 /// How a connection ended.
 ///
 /// ```
@@ -158,7 +168,8 @@ impl Closing {
     pub(super) fn info(&mut self, state: State, last: CloseCause) -> CloseInfo {
         let tcp_ended_well = matches!(last, CloseCause::Local | CloseCause::Peer);
         let was_clean = state == State::Complete && tcp_ended_well;
-        let (closed_by, begun) = self.begun.take().unwrap_or((Endpoint::Peer, last.clone()));
+        let begun = self.begun.take();
+        let (closed_by, begun) = begun.unwrap_or_else(|| (last.endpoint(), last.clone()));
         let cause = match (&begun, tcp_ended_well) {
             // A handshake that began well and ended badly is told by its end.
             (CloseCause::Local | CloseCause::Peer | CloseCause::Shutdown, false) => last,

@@ -339,11 +339,12 @@ impl Sender {
         self.state.apply(Transition::Fail);
     }
 
-    fn write_close(&mut self, frame: Option<CloseFrame>, out: &mut Output) {
+    fn write_close(&mut self, mut frame: Option<CloseFrame>, out: &mut Output) {
         let mut body = Vec::new();
-        if let Some(frame) = &frame {
+        if let Some(frame) = &mut frame {
+            frame.cut_reason();
             body.extend_from_slice(&frame.code.as_u16().to_be_bytes());
-            body.extend_from_slice(frame.fitting_reason().as_bytes());
+            body.extend_from_slice(frame.reason.as_bytes());
         }
         self.write_control(Opcode::Close, &body, out);
         self.closing().send(frame);
@@ -355,7 +356,6 @@ impl Sender {
     #[must_use]
     pub fn end(&mut self, cause: CloseCause) -> CloseInfo {
         let state = self.state;
-        self.closing().begin(Endpoint::Peer, cause.clone());
         let info = self.closing().info(state, cause);
         self.state.apply(Transition::Fail);
         info

@@ -43,8 +43,13 @@ impl<S: Stream> Io<S> {
                 half.buffered() == 0 && half.pong.is_none(),
             )
         };
+        // The server has no reason to drop TCP before our close frame is out.
+        let reached = match state {
+            State::Complete if !written || self.unflushed => State::CloseReceived,
+            state => state,
+        };
         self.timers
-            .closing(&Arc::clone(self.receiver.rules()), state, now());
+            .closing(&Arc::clone(self.receiver.rules()), reached, now());
         self.poll_timers(context);
         if state == State::Failed && self.receiver.rules().fail_by_drop {
             return self.abort(CloseCause::Local);

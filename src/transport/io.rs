@@ -96,6 +96,11 @@ impl<S: Stream> Io<S> {
             return Poll::Ready(Turn::Notice);
         }
         self.timers.resume(now());
+        if self.receiver.is_finished() {
+            // Not even the end of the stream matters before our own close frame is out: a peer that
+            // has said all may have shut down its side of TCP, and read on.
+            return Poll::Pending;
+        }
         let turn = ready!(self.poll_read(context));
         Poll::Ready(turn.unwrap_or_else(|error| {
             self.end(CloseCause::Io(Arc::new(error)));

@@ -1,17 +1,11 @@
 //! Which callbacks come when, and what they may decide.
 
-use crate::probe::{
-    Frames, Log, NoPong, PIPE, Probe, Session, Stream, What, open, open_client, open_client_with,
-    open_with, probe, quiet,
-};
-use crate::wire::{
-    Raw, Wire, header, masked, request, request_for, response, settle, status, within,
-};
+use crate::probe::{Frames, Log, NoPong, PIPE, Pieces, Probe, What, open, open_with, probe, quiet};
+use crate::wire::{Raw, Wire, header, masked, request, request_for, settle, status, within};
 use motorway::frame::Opcode;
 use motorway::{
-    ClientOptions, CloseCause, CloseCode, CloseInfo, ConnectingRequest, ConnectionAccept,
-    ConnectionDeny, ConnectionRequest, DeflateOptions, Error, HandlerError, HandshakeError, Result,
-    ServerOptions, StatusCode, TimeoutKind,
+    CloseInfo, ConnectionAccept, ConnectionDeny, ConnectionRequest, DeflateOptions, Error,
+    HandshakeError, Result, ServerOptions, StatusCode, TimeoutKind,
 };
 use std::time::Duration;
 use tokio::io::DuplexStream;
@@ -28,14 +22,14 @@ struct Asked {
     task: JoinHandle<Result<CloseInfo>>,
 }
 
-async fn ask(
-    decide: impl Fn(ConnectionRequest) -> Verdict + Send + Sync + Clone + 'static,
+async fn ask<F>(
+    decide: impl Fn(ConnectionRequest) -> F + Send + Sync + 'static,
     headers: &str,
-) -> Asked {
-    let probe = quiet().on_connect(move |request| {
-        let decide = decide.clone();
-        async move { decide(request) }
-    });
+) -> Asked
+where
+    F: Future<Output = Verdict> + Send + 'static,
+{
+    let probe = quiet().on_connect(decide);
     let options = ServerOptions::default().protocols(["chat.v1"]);
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let task = tokio::spawn(probe.factory(options).serve_stream(ours));
@@ -52,7 +46,7 @@ async fn ask(
 
 #[tokio::test(start_paused = true)]
 async fn on_connect_sees_the_request_and_accepts_with_headers() {
-    let decide = |request: ConnectionRequest| {
+    let decide = |request: ConnectionRequest| async move {
         assert_eq!(request.path(), "/room/7");
         assert_eq!(request.param("who").as_deref(), Some("me"));
         assert_eq!(request.cookie("sid"), Some("1"));
@@ -83,18 +77,18 @@ async fn on_connect_sees_the_request_and_accepts_with_headers() {
 #[tokio::test(start_paused = true)]
 async fn by_default_the_first_of_the_clients_subprotocols_is_taken() {
     let headers = "Sec-WebSocket-Protocol: other, chat.v1\r\n";
-    let asked = ask(|_| Ok(ConnectionAccept::default()), headers).await;
+    let asked = ask(|_| async { Ok(ConnectionAccept::default()) }, headers).await;
     assert_eq!(
         header(&asked.head, "sec-websocket-protocol").unwrap(),
         "chat.v1"
     );
-    let asked = ask(|_| Ok(ConnectionAccept::default()), "").await;
+    let asked = ask(|_| async { Ok(ConnectionAccept::default()) }, "").await;
     assert_eq!(header(&asked.head, "sec-websocket-protocol"), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn on_connect_denies_with_status_headers_and_body() {
-    let decide = |_: ConnectionRequest| {
+    let decide = |_: ConnectionRequest| async {
         Err(ConnectionDeny::new(StatusCode::TOO_MANY_REQUESTS)
             .reason("slow\r\ndown")
             .header("retry-after", "7")
@@ -130,7 +124,7 @@ async fn on_connect_denies_with_status_headers_and_body() {
 
 #[tokio::test(start_paused = true)]
 async fn an_internal_denial_keeps_its_error_here() {
-    let asked = ask(|_| Err(ConnectionDeny::internal("a secret")), "").await;
+    let asked = ask(|_| async { Err(ConnectionDeny::internal("a secret")) }, "").await;
     assert_eq!(status(&asked.head), 500);
     let Asked { mut peer, .. } = asked;
     assert!(!String::from_utf8_lossy(&peer.rest().await).contains("secret"));
@@ -138,7 +132,7 @@ async fn an_internal_denial_keeps_its_error_here() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subprotocol_that_was_not_offered_is_answered_with_500() {
-    let decide = |_: ConnectionRequest| Ok(ConnectionAccept::new().protocol("mine"));
+    let decide = |_: ConnectionRequest| async { Ok(ConnectionAccept::new().protocol("mine")) };
     let Asked {
         head,
         peer,
@@ -208,7 +202,7 @@ async fn on_connect_that_is_slow_but_in_time_is_fine() {
 #[tokio::test(start_paused = true)]
 async fn early_messages_come_once_and_after_on_open() {
     let probe = probe(|what| async move {
-        if let What::Open(_) = what {
+        if let What::Open = what {
             sleep(Duration::from_secs(1)).await;
         }
         Ok(())
@@ -229,7 +223,7 @@ async fn early_messages_come_once_and_after_on_open() {
 
 #[tokio::test(start_paused = true)]
 async fn the_stream_face_shows_every_piece_in_order() {
-    let mut session = open(&quiet().mode::<Stream>(), ServerOptions::default()).await;
+    let mut session = open(&quiet().mode::<Pieces>(), ServerOptions::default()).await;
     let first = Wire::text("he").unfinished().masked().encode();
     let last = Wire::new(Opcode::Continuation, "llo").masked().encode();
     session.peer.write(&first[..7]).await;
@@ -298,7 +292,7 @@ async fn the_frame_faces_inflate() {
         session.log.lines()[2..],
         ["begin Text", "frame Hello", "end"]
     );
-    let (mut session, _) = open_with(&quiet().mode::<Stream>(), options, with).await;
+    let (mut session, _) = open_with(&quiet().mode::<Pieces>(), options, with).await;
     session.peer.send(hello).await;
     settle().await;
     let lines = session.log.lines();
@@ -385,7 +379,7 @@ async fn on_auto_pong_tells_the_round_trip_time() {
 #[tokio::test(start_paused = true)]
 async fn control_frames_cut_in_two_are_not_misread_while_on_auto_pong_waits() {
     let probe = probe(|what| async move {
-        if let What::AutoPong(..) = what {
+        if let What::AutoPong = what {
             sleep(Duration::from_secs(1)).await;
         }
         Ok(())
@@ -406,165 +400,4 @@ async fn control_frames_cut_in_two_are_not_misread_while_on_auto_pong_waits() {
     sleep(Duration::from_secs(3)).await;
     assert!(session.ws().is_open(), "{:?}", session.ws().close_info());
     assert_eq!(session.log.count("message after"), 1);
-}
-
-// The client's side.
-
-#[tokio::test(start_paused = true)]
-async fn a_client_is_told_of_everything_in_order() {
-    let (session, _) = open_client_with(&quiet(), ClientOptions::default(), "X-Extra: 1\r\n").await;
-    let Session {
-        mut peer,
-        log,
-        task,
-    } = session;
-    peer.send_all(&[Wire::text("hello"), Wire::close(1000, "bye")])
-        .await;
-    assert_eq!(peer.frame().await, Wire::close(1000, "bye").masked());
-    drop(peer);
-    let info = within(task).await.unwrap().unwrap();
-    assert!(info.was_clean && info.is_ok());
-    assert_eq!(
-        log.lines(),
-        ["connecting", "connect", "open", "message hello", "close"]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn on_connecting_may_change_the_request() {
-    let probe = quiet().on_connecting(|| {
-        Ok(Some(
-            ConnectingRequest::new()
-                .host("chat.example.com")
-                .port(81)
-                .resource("/room/9")
-                .header("authorization", "Bearer 1")
-                .origin("https://example.com")
-                .useragent("mine")
-                .protocols(["a", "b"]),
-        ))
-    });
-    let options = ClientOptions::default().protocols(["other"]);
-    let with = "Sec-WebSocket-Protocol: b\r\n";
-    let (session, request) = open_client_with(&probe, options, with).await;
-    assert!(request.starts_with("GET /room/9 HTTP/1.1\r\n"), "{request}");
-    for (name, value) in [
-        ("host", "chat.example.com:81"),
-        ("authorization", "Bearer 1"),
-        ("origin", "https://example.com"),
-        ("user-agent", "mine"),
-        ("sec-websocket-protocol", "a, b"),
-    ] {
-        assert_eq!(header(&request, name).as_deref(), Some(value), "{request}");
-    }
-    assert_eq!(session.ws().subprotocol(), Some("b"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_of_on_connecting_sends_nothing() {
-    for panics in [false, true] {
-        let probe = quiet().on_connecting(move || {
-            assert!(!panics, "on purpose");
-            Err(std::io::Error::other("no").into())
-        });
-        let (ours, theirs) = tokio::io::duplex(PIPE);
-        let factory = probe.client(ClientOptions::default());
-        within(factory.run_stream(ours)).await.unwrap_err();
-        assert!(Raw::server(theirs).rest().await.is_empty());
-        let lines = probe.log().lines();
-        assert_eq!(
-            (&*lines[0], &**lines.last().unwrap()),
-            ("connecting", "close")
-        );
-        assert_eq!(probe.log().count("close"), 1);
-        assert!(!probe.log().info().opened);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_of_a_clients_on_connect_closes() {
-    for (own, code) in [(false, 1000), (true, 4002)] {
-        let probe = quiet().on_connected(move || match own {
-            true => Err(HandlerError::close(4002, "no")),
-            false => Err(std::io::Error::other("a secret").into()),
-        });
-        let mut session = open_client(&probe, ClientOptions::default()).await;
-        let frame = session.peer.frame().await;
-        assert_eq!(frame.code(), code);
-        assert!(!String::from_utf8_lossy(&frame.payload).contains("secret"));
-        session
-            .peer
-            .send_all(&[Wire::text("late"), Wire::close(code, "")])
-            .await;
-        let log = session.log.clone();
-        let info = session.end().await;
-        assert_eq!(log.lines(), ["connecting", "connect", "close"]);
-        assert!(matches!(info.cause, CloseCause::Handler), "{info:?}");
-        assert_eq!(info.code, CloseCode::from(code));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_is_refused_hears_of_it_once() {
-    let answer = "HTTP/1.1 403 Forbidden\r\nX-Why: because\r\nContent-Length: 0\r\n\r\n";
-    let probe = quiet();
-    let (ours, theirs) = tokio::io::duplex(PIPE);
-    let factory = probe.client(ClientOptions::default());
-    let task = tokio::spawn(async move { factory.run_stream(ours).await });
-    let mut peer = Raw::server(theirs);
-    peer.head().await;
-    peer.write(answer).await;
-    let error = within(task).await.unwrap().unwrap_err();
-    let Error::Handshake(error) = error else {
-        panic!("{error}")
-    };
-    let HandshakeError::Refused {
-        status, headers, ..
-    } = *error
-    else {
-        panic!("{error}")
-    };
-    assert_eq!(
-        (status.as_u16(), &headers["x-why"]),
-        (403, &"because".parse().unwrap())
-    );
-    assert_eq!(
-        probe.log().lines(),
-        ["connecting", "error Handshake", "close"]
-    );
-    assert!(!probe.log().info().opened);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_is_given_up() {
-    let probe = quiet();
-    let (ours, _theirs) = tokio::io::duplex(PIPE);
-    let factory = probe.client(ClientOptions::default());
-    let start = Instant::now();
-    let error = within(factory.run_stream(ours)).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Timeout(TimeoutKind::OpeningHandshake)),
-        "{error}"
-    );
-    assert_eq!(start.elapsed().as_secs(), 5);
-    assert_eq!(
-        probe.log().lines(),
-        ["connecting", "error Timeout", "close"]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn messages_right_behind_the_answer_are_not_lost() {
-    let probe = quiet();
-    let (ours, theirs) = tokio::io::duplex(PIPE);
-    let factory = probe.client(ClientOptions::default());
-    tokio::spawn(async move { factory.run_stream(ours).await });
-    let mut peer = Raw::server(theirs);
-    let request = peer.head().await;
-    let early = Wire::text("early").encode();
-    peer.write([response(&request, "").as_bytes(), &early].concat())
-        .await;
-    settle().await;
-    let expected = ["connecting", "connect", "open", "message early"];
-    assert_eq!(probe.log().lines(), expected);
 }

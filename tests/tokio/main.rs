@@ -3,16 +3,42 @@
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
-mod driver;
+mod cancellation;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod close_info;
+#[cfg(test)]
+mod conversation;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod handle;
+#[cfg(test)]
+mod options;
+#[cfg(test)]
+mod options_client;
+#[cfg(test)]
+mod options_deflate;
+#[cfg(test)]
+mod options_ping;
+#[cfg(test)]
+mod options_server;
+#[cfg(test)]
+mod options_tcp;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
-mod rules_handle;
+mod sending;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod writer;

@@ -1,10 +1,10 @@
 //! A protocol that writes down every callback and does what a test tells it to.
 
-use crate::wire::{Raw, request, response, status, within};
+use crate::wire::{Raw, request, response, settle, status, within};
 use motorway::{
     ClientOptions, CloseInfo, ConnectingRequest, ConnectionAccept, ConnectionDeny,
     ConnectionRequest, ConnectionResponse, Error, HandlerResult, Message, MessageKind, Payload,
-    Receive, Result, ServerOptions, TimeoutKind, TransportDetails, WebSocket,
+    Receive, Result, SendError, ServerOptions, Stream, TimeoutKind, TransportDetails, WebSocket,
     WebSocketClientFactory, WebSocketClientProtocol, WebSocketServerFactory,
     WebSocketServerProtocol,
 };
@@ -18,16 +18,16 @@ use tokio::task::JoinHandle;
 /// A callback and what it is about.
 #[derive(Debug)]
 pub(crate) enum What {
-    Open(WebSocket),
+    Open,
     Message(WebSocket, Message<'static>),
-    Piece(WebSocket),
+    Piece,
     Ping(WebSocket, Vec<u8>),
     Pong(WebSocket, Vec<u8>),
-    AutoPong(WebSocket, Duration),
-    Drain(WebSocket),
-    Timeout(TimeoutKind),
+    AutoPong,
+    Drain,
+    Timeout,
     Error,
-    Close(CloseInfo),
+    Close,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -94,8 +94,8 @@ pub(crate) struct Frames;
 impl Mode for Frames {
     const RECEIVE: Receive = Receive::Frames;
 }
-pub(crate) struct Stream;
-impl Mode for Stream {
+pub(crate) struct Pieces;
+impl Mode for Pieces {
     const RECEIVE: Receive = Receive::Stream;
 }
 pub(crate) struct NoPong;
@@ -242,7 +242,7 @@ macro_rules! callbacks {
 
         async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
             self.log.0.lock().unwrap().ws = Some(ws.clone());
-            self.call("open", What::Open(ws.clone())).await
+            self.call("open", What::Open).await
         }
         async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
             let line = match message.as_text() {
@@ -254,35 +254,30 @@ macro_rules! callbacks {
             self.call(line, What::Message(ws.clone(), message.into_owned()))
                 .await
         }
-        async fn on_message_begin(&mut self, ws: &WebSocket, kind: MessageKind) -> HandlerResult {
-            self.call(format!("begin {kind:?}"), What::Piece(ws.clone()))
-                .await
+        async fn on_message_begin(&mut self, _: &WebSocket, kind: MessageKind) -> HandlerResult {
+            self.call(format!("begin {kind:?}"), What::Piece).await
         }
-        async fn on_message_frame_begin(&mut self, ws: &WebSocket, length: u64) -> HandlerResult {
-            self.call(format!("frame begin {length}"), What::Piece(ws.clone()))
+        async fn on_message_frame_begin(&mut self, _: &WebSocket, length: u64) -> HandlerResult {
+            self.call(format!("frame begin {length}"), What::Piece)
                 .await
         }
         async fn on_message_frame_data(
             &mut self,
-            ws: &WebSocket,
+            _: &WebSocket,
             chunk: Payload<'_>,
         ) -> HandlerResult {
             let line = format!("data {}", String::from_utf8_lossy(&chunk));
-            self.call(line, What::Piece(ws.clone())).await
+            self.call(line, What::Piece).await
         }
-        async fn on_message_frame_end(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("frame end", What::Piece(ws.clone())).await
+        async fn on_message_frame_end(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("frame end", What::Piece).await
         }
-        async fn on_message_frame(
-            &mut self,
-            ws: &WebSocket,
-            payload: Payload<'_>,
-        ) -> HandlerResult {
+        async fn on_message_frame(&mut self, _: &WebSocket, payload: Payload<'_>) -> HandlerResult {
             let line = format!("frame {}", String::from_utf8_lossy(&payload));
-            self.call(line, What::Piece(ws.clone())).await
+            self.call(line, What::Piece).await
         }
-        async fn on_message_end(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("end", What::Piece(ws.clone())).await
+        async fn on_message_end(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("end", What::Piece).await
         }
         async fn on_ping(&mut self, ws: &WebSocket, payload: &[u8]) -> HandlerResult {
             let line = format!("ping {}", String::from_utf8_lossy(payload));
@@ -293,19 +288,15 @@ macro_rules! callbacks {
             self.call("pong", What::Pong(ws.clone(), payload.to_vec()))
                 .await
         }
-        async fn on_auto_pong(&mut self, ws: &WebSocket, rtt: Duration) -> HandlerResult {
-            self.call(
-                format!("auto pong {}", rtt.as_millis()),
-                What::AutoPong(ws.clone(), rtt),
-            )
-            .await
+        async fn on_auto_pong(&mut self, _: &WebSocket, rtt: Duration) -> HandlerResult {
+            let line = format!("auto pong {}", rtt.as_millis());
+            self.call(line, What::AutoPong).await
         }
-        async fn on_drain(&mut self, ws: &WebSocket) -> HandlerResult {
-            self.call("drain", What::Drain(ws.clone())).await
+        async fn on_drain(&mut self, _: &WebSocket) -> HandlerResult {
+            self.call("drain", What::Drain).await
         }
         async fn on_timeout(&mut self, _: &WebSocket, kind: TimeoutKind) -> HandlerResult {
-            self.call(format!("timeout {kind:?}"), What::Timeout(kind))
-                .await
+            self.call(format!("timeout {kind:?}"), What::Timeout).await
         }
         async fn on_error(&mut self, error: &Error) -> HandlerResult {
             let text = format!("{error:?}");
@@ -314,7 +305,7 @@ macro_rules! callbacks {
         }
         async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
             self.log.0.lock().unwrap().info = Some(info.clone());
-            self.call("close", What::Close(info)).await
+            self.call("close", What::Close).await
         }
     };
 }
@@ -362,9 +353,92 @@ impl Session {
 /// How much fits on the way between the two ends.
 pub(crate) const PIPE: usize = 16 << 10;
 
+/// The request for compression, or its grant.
+pub(crate) const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+/// Above how many buffered octets `send` waits.
+pub(crate) const HIGH_WATER: usize = 256 << 10;
+
+/// Checks that something was refused because the connection is closing or closed.
+pub(crate) fn is_closed<T: std::fmt::Debug>(result: Result<T>) {
+    let closed = matches!(result, Err(Error::Send(SendError::Closed)));
+    assert!(closed, "{result:?}");
+}
+
+/// Our end, by its options.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Server(ServerOptions),
+    Client(ClientOptions),
+}
+
+/// Both ends with options that both have: `both_ends!(|options| options.max_fragments(3))`.
+macro_rules! both_ends {
+    (|$options:ident| $set:expr) => {{
+        let $options = ::motorway::ServerOptions::default();
+        let server = $crate::probe::End::Server($set);
+        let $options = ::motorway::ClientOptions::default();
+        [server, $crate::probe::End::Client($set)]
+    }};
+}
+pub(crate) use both_ends;
+
+impl End {
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
+    /// Runs our end on a stream, in a task.
+    pub(crate) fn start<M: Mode, S: Stream>(
+        self,
+        probe: &Probe<M>,
+        ours: S,
+    ) -> JoinHandle<Result<CloseInfo>> {
+        match self {
+            Self::Server(options) => tokio::spawn(probe.factory(options).serve_stream(ours)),
+            Self::Client(options) => {
+                let factory = probe.client(options);
+                tokio::spawn(async move { factory.run_stream(ours).await })
+            }
+        }
+    }
+
+    /// Opens a connection.
+    pub(crate) async fn open<M: Mode>(self, probe: &Probe<M>) -> Session {
+        self.open_on(probe, tokio::io::duplex(PIPE), "").await.0
+    }
+
+    /// Opens a connection on these two ends of a stream, with these headers from the peer; returns
+    /// the head of our request or response, too.
+    pub(crate) async fn open_on<M: Mode, S: Stream>(
+        self,
+        probe: &Probe<M>,
+        (ours, theirs): (S, DuplexStream),
+        headers: &str,
+    ) -> (Session, String) {
+        let is_server = self.is_server();
+        let log = probe.log();
+        let task = self.start(probe, ours);
+        let mut peer = match is_server {
+            true => Raw::client(theirs),
+            false => Raw::server(theirs),
+        };
+        if is_server {
+            peer.write(request(headers)).await;
+        }
+        let head = peer.head().await;
+        match is_server {
+            true => assert_eq!(status(&head), 101, "{head}"),
+            false => peer.write(response(&head, headers)).await,
+        }
+        settle().await;
+        (Session { peer, log, task }, head)
+    }
+}
+
 /// Opens a connection to a server.
 pub(crate) async fn open<M: Mode>(probe: &Probe<M>, options: ServerOptions) -> Session {
-    open_with(probe, options, ("", PIPE)).await.0
+    End::Server(options).open(probe).await
 }
 
 /// Opens a connection to a server with these headers and this much room on the way; returns the
@@ -374,20 +448,13 @@ pub(crate) async fn open_with<M: Mode>(
     options: ServerOptions,
     (headers, room): (&str, usize),
 ) -> (Session, String) {
-    let (ours, theirs) = tokio::io::duplex(room);
-    let log = probe.log();
-    let task = tokio::spawn(probe.factory(options).serve_stream(ours));
-    let mut peer = Raw::client(theirs);
-    peer.write(request(headers)).await;
-    let head = peer.head().await;
-    assert_eq!(status(&head), 101, "{head}");
-    crate::wire::settle().await;
-    (Session { peer, log, task }, head)
+    let end = End::Server(options);
+    end.open_on(probe, tokio::io::duplex(room), headers).await
 }
 
 /// Opens a connection of a client to a server by hand.
 pub(crate) async fn open_client<M: Mode>(probe: &Probe<M>, options: ClientOptions) -> Session {
-    open_client_with(probe, options, "").await.0
+    End::Client(options).open(probe).await
 }
 
 /// As `open_client`, with these headers in the response; returns the request, too.
@@ -396,13 +463,6 @@ pub(crate) async fn open_client_with<M: Mode>(
     options: ClientOptions,
     headers: &str,
 ) -> (Session, String) {
-    let (ours, theirs) = tokio::io::duplex(PIPE);
-    let log = probe.log();
-    let factory = probe.client(options);
-    let task = tokio::spawn(async move { factory.run_stream(ours).await });
-    let mut peer = Raw::server(theirs);
-    let request = peer.head().await;
-    peer.write(response(&request, headers)).await;
-    crate::wire::settle().await;
-    (Session { peer, log, task }, request)
+    let end = End::Client(options);
+    end.open_on(probe, tokio::io::duplex(PIPE), headers).await
 }

@@ -112,11 +112,12 @@ pub(crate) struct Choppy<S> {
 
 impl<S> Choppy<S> {
     /// The next number of a xorshift sequence.
-    fn draw(&mut self) -> u64 {
+    fn draw(&mut self) -> usize {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
-        self.seed
+        let [.., high, low] = self.seed.to_le_bytes();
+        usize::from(u16::from_le_bytes([high, low]))
     }
 
     /// How many octets to let pass: often one, sometimes many; `None` to wait.
@@ -127,8 +128,8 @@ impl<S> Choppy<S> {
                 None
             }
             1..=3 => Some(1),
-            4 | 5 => Some(self.draw() as usize % 200 + 1),
-            _ => Some(self.draw() as usize % 9000 + 1),
+            4 | 5 => Some(self.draw() % 200 + 1),
+            _ => Some(self.draw() % 9000 + 1),
         }
     }
 }
@@ -164,7 +165,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Choppy<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.draw() % 4 == 0 {
+        if self.draw().is_multiple_of(4) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }

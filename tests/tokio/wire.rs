@@ -144,23 +144,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             .expect("stream takes octets");
     }
 
-    pub(crate) async fn send(&mut self, mut frame: Wire) {
+    /// The octets of a frame as this peer sends it.
+    pub(crate) fn encode(&self, mut frame: Wire) -> Vec<u8> {
         frame.masked = self.masks;
-        self.write(frame.encode()).await;
+        frame.encode()
+    }
+
+    pub(crate) async fn send(&mut self, frame: Wire) {
+        self.write(self.encode(frame)).await;
     }
 
     /// Sends these frames with one write.
     pub(crate) async fn send_all(&mut self, frames: &[Wire]) {
-        let frames = frames.iter().cloned().map(|mut frame| {
-            frame.masked = self.masks;
-            frame.encode()
-        });
-        let octets: Vec<u8> = frames.flatten().collect();
+        let frames = frames.iter().cloned();
+        let octets: Vec<u8> = frames.flat_map(|frame| self.encode(frame)).collect();
         self.write(octets).await;
     }
 
     pub(crate) async fn text(&mut self, text: &str) {
         self.send(Wire::text(text)).await;
+    }
+
+    /// Sends the header of a frame of binary whose payload does not come yet.
+    pub(crate) async fn begin(&mut self, length: u64) {
+        let header = Header {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode: Opcode::Binary,
+            mask: self.masks.then(|| MaskingKey::from([0; 4])),
+            length,
+        };
+        self.write(header.encode().to_vec()).await;
+    }
+
+    /// Reads as many octets as they come.
+    pub(crate) async fn octets(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.fill().await, "not enough octets: {:?}", self.buffer);
+        }
+        self.buffer.drain(..count).collect()
     }
 
     /// Reads more; false at the end of the stream.
@@ -210,14 +232,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// Reads a head of HTTP.
     pub(crate) async fn head(&mut self) -> String {
+        let head = self.try_head().await;
+        head.unwrap_or_else(|| panic!("{:?}", String::from_utf8_lossy(&self.buffer)))
+    }
+
+    /// Reads a head of HTTP; `None` if the stream ends before it does.
+    pub(crate) async fn try_head(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|end| end == b"\r\n\r\n") {
                 let head = self.buffer.drain(..end + 4).collect();
-                return String::from_utf8(head).expect("ascii");
+                return Some(String::from_utf8(head).expect("ascii"));
             }
-            let more = self.fill().await;
-            let got = String::from_utf8_lossy(&self.buffer);
-            assert!(more, "a whole head, not {got:?}");
+            if !self.fill().await {
+                return None;
+            }
         }
     }
 
