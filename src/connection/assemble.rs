@@ -161,8 +161,9 @@ impl Assembler {
         if self.compressed {
             return self.inflate(piece, rules);
         }
-        self.reserve(piece.len() as u64 + missing);
+        self.body.reserve(piece.len());
         self.body.extend_from_slice(piece);
+        self.reserve(missing);
         self.pass(piece, rules)
     }
 
@@ -195,33 +196,28 @@ impl Assembler {
         Ok(())
     }
 
-    /// Makes room for a payload of which `expected` octets are known to come, without trusting
-    /// that they do: never more than doubles what is there.
+    /// Makes room for a payload of which `expected` octets are announced, without trusting that
+    /// they come: some times what did.
     fn reserve(&mut self, expected: u64) {
-        let trusted = self.body.len().max(TRUSTED);
+        let trusted = self.body.len().saturating_mul(GROWTH).max(TRUSTED);
         self.body
             .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }
 
-    /// Gives the room at the end of the body to read the next octets straight into.
-    pub(super) fn room(&mut self, missing: u64) -> &mut BytesMut {
+    /// Takes the room at the end of the body, to read the next octets into. Whoever has it cannot
+    /// reach what is in the body already, which was checked.
+    pub(super) fn room(&mut self, missing: u64) -> BytesMut {
         if self.body.len() == self.body.capacity() {
             self.reserve(missing);
         }
-        &mut self.body
+        self.body.split_off(self.body.len())
     }
 
-    /// Returns the `length` last octets of the body, to be unmasked and then checked with
-    /// [`check_tail`](Self::check_tail).
-    pub(super) fn tail(&mut self, length: usize) -> &mut [u8] {
-        let start = self.body.len().saturating_sub(length);
-        self.body.get_mut(start..).unwrap_or_default()
-    }
-
-    /// Checks the `length` last octets of the body.
-    pub(super) fn check_tail(&mut self, length: usize, rules: &Rules) -> Result<(), ProtocolError> {
-        let start = self.body.len().saturating_sub(length);
-        self.check_inflated(start, rules)
+    /// Puts the room back with what was read into it.
+    pub(super) fn append(&mut self, piece: BytesMut, rules: &Rules) -> Result<(), ProtocolError> {
+        let checked = self.pass(&piece, rules);
+        self.body.unsplit(piece);
+        checked
     }
 
     /// Ends the message: compressed data and text must be whole.
@@ -265,7 +261,9 @@ impl Assembler {
 }
 
 /// How many octets are reserved on the word of a header, before any of them has arrived.
-const TRUSTED: usize = 64 << 10;
+const TRUSTED: usize = 1 << 10;
+/// How many times what has arrived is reserved for what is to come.
+const GROWTH: usize = 3;
 /// How many octets more than a sixteenth a compressed message may have beyond the limit.
 const OVERHEAD: u64 = 64;
 /// How many octets more it may have for each fragment.

@@ -45,7 +45,8 @@ pub enum Due {
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub struct Timers {
-    closing: Option<(Instant, TimeoutKind)>,
+    /// What the closing handshake waits for; without a deadline it waits for ever.
+    closing: Option<(Option<Instant>, TimeoutKind)>,
     ping: Option<Box<PingTimer>>,
 }
 
@@ -71,7 +72,7 @@ impl Timers {
             Box::new(PingTimer {
                 rules: ping,
                 sequence: 0,
-                next: now + ping.interval,
+                next: after(now, ping.interval),
                 expires: None,
                 unanswered: None,
                 paused: None,
@@ -117,14 +118,27 @@ impl Timers {
         }
     }
 
+    /// Takes note that the stream took octets while the last automatic ping was still waiting behind
+    /// them: the time for its answer begins anew, since the peer does read.
+    pub fn ping_progressed(&mut self, now: Instant) {
+        if let Some(ping) = &mut self.ping
+            && let (Some(timeout), Some(_)) = (ping.rules.timeout, ping.expires)
+        {
+            ping.expires = Some(after(now, timeout));
+            if let Some((_, sent)) = &mut ping.unanswered {
+                *sent = now;
+            }
+        }
+    }
+
     /// Lets the clocks go on.
     pub fn resume(&mut self, now: Instant) {
         if let Some(ping) = &mut self.ping
             && let Some(since) = ping.paused.take()
         {
             let pause = now - since;
-            ping.next += pause;
-            ping.expires = ping.expires.map(|expires| expires + pause);
+            ping.next = after(ping.next, pause);
+            ping.expires = ping.expires.map(|expires| after(expires, pause));
         }
     }
 
@@ -133,26 +147,21 @@ impl Timers {
     /// do not postpone a deadline.
     pub fn closing(&mut self, rules: &Rules, state: State, now: Instant) {
         self.ping = None;
-        let begin = |timeout: Option<Duration>| timeout.map(|timeout| now + timeout);
         let drops = state == State::Complete && rules.role == Role::Client;
+        let (timeout, kind) = match drops {
+            true => (rules.drop_timeout, TimeoutKind::ServerConnectionDrop),
+            false => (rules.close_timeout, TimeoutKind::ClosingHandshake),
+        };
         match self.closing {
-            Some((_, TimeoutKind::ServerConnectionDrop)) => {}
-            _ if drops && rules.drop_timeout.is_some() => {
-                self.closing =
-                    begin(rules.drop_timeout).map(|at| (at, TimeoutKind::ServerConnectionDrop));
-            }
-            Some(_) => {}
-            None => {
-                self.closing =
-                    begin(rules.close_timeout).map(|at| (at, TimeoutKind::ClosingHandshake));
-            }
+            Some((_, before)) if before == kind || !drops => {}
+            _ => self.closing = Some((timeout.map(|timeout| after(now, timeout)), kind)),
         }
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let closing = self.closing.map(|(deadline, _)| deadline);
+        let closing = self.closing.and_then(|(deadline, _)| deadline);
         let ping = self
             .ping
             .as_ref()
@@ -170,7 +179,7 @@ impl Timers {
         now: Instant,
         random: &mut dyn FnMut() -> [u8; 4],
     ) -> Option<Due> {
-        if let Some((deadline, kind)) = self.closing
+        if let Some((Some(deadline), kind)) = self.closing
             && deadline <= now
         {
             return Some(Due::Timeout(kind));
@@ -190,7 +199,7 @@ impl PingTimer {
     /// Begins a new interval. A pause that is going on counts from here, since no deadline is left
     /// from before.
     fn answered(&mut self, now: Instant) {
-        self.next = now + self.rules.interval;
+        self.next = after(now, self.rules.interval);
         self.expires = None;
         self.paused = self.paused.map(|_| now);
     }
@@ -203,8 +212,14 @@ impl PingTimer {
         }
         payload.truncate(self.rules.size);
         self.unanswered = Some((payload.clone(), now));
-        self.expires = self.rules.timeout.map(|timeout| now + timeout);
-        self.next = now + self.rules.interval;
+        self.expires = self.rules.timeout.map(|timeout| after(now, timeout));
+        self.next = after(now, self.rules.interval);
         payload
     }
+}
+
+/// Adds to a point in time; one that is too far away is never reached, a century will do.
+fn after(time: Instant, duration: Duration) -> Instant {
+    let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    time.checked_add(duration).unwrap_or(time + century)
 }

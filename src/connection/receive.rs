@@ -187,6 +187,15 @@ impl Receiver {
         self.message.can_inflate()
     }
 
+    /// Tells whether events are to come that need no more input.
+    #[must_use]
+    pub fn owes_events(&self) -> bool {
+        !matches!(
+            self.phase,
+            Phase::Header | Phase::Control | Phase::Payload | Phase::Finished
+        )
+    }
+
     /// Where the receiver stands: in a header, in a control frame, or in the payload of a frame of
     /// which so much is missing.
     pub(super) fn position(&self) -> (PartialHeader, Option<PartialControl>, u64) {
@@ -408,12 +417,13 @@ impl Receiver {
         Ok((data.map(Event::FrameData), rest))
     }
 
-    /// Gives a buffer to read the next octets of a large payload straight into, and the most octets
-    /// that may be appended to it; `None` where octets are to be given to
-    /// [`receive`](Self::receive).
+    /// Gives an empty buffer to read the next octets of a large payload into, so that they need not
+    /// be copied, and the most octets that may be appended to it; `None` where octets are to be
+    /// given to [`receive`](Self::receive).
     ///
-    /// After appending, call [`appended`](Self::appended) and then `receive` with no input.
-    pub fn direct(&mut self) -> Option<(&mut BytesMut, usize)> {
+    /// Give the buffer back to [`appended`](Self::appended), be it empty, and then call `receive`
+    /// with no input.
+    pub fn direct(&mut self) -> Option<(BytesMut, usize)> {
         let missing = self.frame.missing;
         if self.phase != Phase::Payload
             || self.receive != Receive::Messages
@@ -423,23 +433,24 @@ impl Receiver {
             return None;
         }
         let room = self.message.room(missing);
-        let most = (room.capacity() - room.len()).min(usize::try_from(missing).ok()?);
+        let most = room.capacity().min(usize::try_from(missing).ok()?);
         Some((room, most))
     }
 
-    /// Takes note of `length` octets that were appended to the buffer given by
-    /// [`direct`](Self::direct).
+    /// Takes back the buffer given by [`direct`](Self::direct) with what was appended; what is more
+    /// than was allowed is dropped.
     ///
     /// # Errors
     ///
     /// Fails as [`receive`](Self::receive) does.
-    pub fn appended(&mut self, length: usize) -> Result<(), ProtocolError> {
+    pub fn appended(&mut self, mut buffer: BytesMut) -> Result<(), ProtocolError> {
+        buffer.truncate(usize::try_from(self.frame.missing).unwrap_or(usize::MAX));
         if let Some(key) = self.frame.mask {
-            frame::apply(key, self.frame.offset, self.message.tail(length));
+            frame::apply(key, self.frame.offset, &mut buffer);
         }
-        self.frame.offset += length as u64;
-        self.frame.missing = self.frame.missing.saturating_sub(length as u64);
-        let checked = self.message.check_tail(length, &self.rules);
+        self.frame.offset += buffer.len() as u64;
+        self.frame.missing -= buffer.len() as u64;
+        let checked = self.message.append(buffer, &self.rules);
         if checked.is_err() {
             self.finish();
         }

@@ -251,6 +251,17 @@ impl Sender {
         payload: &[u8],
         out: &mut Output,
     ) -> Result<(), SendError> {
+        self.check_control(payload)?;
+        self.write_control(opcode, payload, out);
+        Ok(())
+    }
+
+    /// Checks that a ping or pong with this payload can be sent now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is not open or the payload has more than 125 octets.
+    pub fn check_control(&self, payload: &[u8]) -> Result<(), SendError> {
         if !self.state.is_open() {
             return Err(SendError::Closed);
         }
@@ -259,7 +270,6 @@ impl Sender {
                 size: payload.len(),
             });
         }
-        self.write_control(opcode, payload, out);
         Ok(())
     }
 

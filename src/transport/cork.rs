@@ -68,19 +68,19 @@ pub(super) fn len(connection: u64) -> usize {
     })
 }
 
-/// Releases the cork: gives what was collected, and the count of messages, to `write`, which has
-/// to leave it empty.
+/// Releases the cork: gives what was collected, and the count of messages, to `write`; what that
+/// leaves is dropped.
 #[inline]
 pub(super) fn release(write: impl FnOnce(&mut Output, u64)) {
     CORK.with(|cork| {
         cork.owner.set(0);
         let messages = cork.messages.take();
-        let Ok(mut output) = cork.output.try_borrow_mut() else {
-            return;
-        };
+        // Taken out, so that it goes to nobody else should the stream panic.
+        let mut output = cork.output.take();
         if !output.is_empty() {
             write(&mut output, messages);
             output.clear();
         }
+        cork.output.replace(output);
     });
 }

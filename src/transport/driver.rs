@@ -2,7 +2,7 @@
 
 use super::WebSocket;
 use super::handler::Handler;
-use super::io::{Io, Notice, Stream, Turn, add};
+use super::io::{Io, Stream, Turn, add};
 use super::pool::Lease;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
@@ -53,6 +53,26 @@ impl<S: Stream, H: Handler> Driver<S, H> {
 
     /// Runs the connection to its end.
     pub(crate) async fn run(&mut self) -> CloseInfo {
+        let survived = {
+            let mut serving = pin!(self.serve());
+            // Callbacks are caught one by one; this is for a stream that panics, and for what a
+            // callback holds if that panics when it is dropped.
+            poll_fn(|context| {
+                let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context)));
+                match polled {
+                    Ok(poll) => poll.map(|()| true),
+                    Err(_) => Poll::Ready(false),
+                }
+            })
+            .await
+        };
+        if !survived {
+            self.io.end(CloseCause::Panic);
+        }
+        Box::pin(say_goodbye(&mut self.io, &mut self.handler)).await
+    }
+
+    async fn serve(&mut self) {
         // Nothing is bound here that is not needed across an await: it would live in the future.
         let ws = self.io.ws.clone();
         self.io.received(self.input.len());
@@ -76,6 +96,9 @@ impl<S: Stream, H: Handler> Driver<S, H> {
                 };
                 let callback = self.handler.on_message(&ws, message);
                 self.io.call(pin!(callback), rest).await;
+                if self.io.is_turn_over() {
+                    poll_fn(|context| self.io.poll_turn_over(context)).await;
+                }
             }
             drop(std::mem::take(&mut self.input));
             match poll_fn(|context| self.io.poll_turn(context)).await {
@@ -83,11 +106,10 @@ impl<S: Stream, H: Handler> Driver<S, H> {
                 Turn::Notice => {}
                 Turn::Ended => break,
             }
-            if !self.io.notices.is_empty() {
+            if self.io.notices.any() {
                 notify(&mut self.io, &mut self.handler, &self.input).await;
             }
         }
-        Box::pin(say_goodbye(&mut self.io, &mut self.handler)).await
     }
 }
 
@@ -127,11 +149,13 @@ async fn deliver<S: Stream, H: Handler>(
 /// Calls back for what has happened apart from what arrives.
 async fn notify<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H, input: &[u8]) {
     let ws = io.ws.clone();
-    for notice in std::mem::take(&mut io.notices) {
-        match notice {
-            Notice::AutoPong(rtt) => io.call(pin!(handler.on_auto_pong(&ws, rtt)), input).await,
-            Notice::Drain => io.call(pin!(handler.on_drain(&ws)), input).await,
-        }
+    if let Some(rtt) = io.notices.auto_pong.take()
+        && !io.deaf
+    {
+        io.call(pin!(handler.on_auto_pong(&ws, rtt)), input).await;
+    }
+    if std::mem::take(&mut io.notices.drained) && !io.deaf {
+        io.call(pin!(handler.on_drain(&ws)), input).await;
     }
 }
 
@@ -214,7 +238,7 @@ impl<S: Stream> Io<S> {
     fn take_note(&mut self, event: &Event<'_>) {
         match event {
             Event::Ping(_) | Event::Pong(_) if self.was_handled() => {}
-            Event::Ping(payload) => self.answer_ping(payload.to_vec()),
+            Event::Ping(payload) => self.answer_ping(payload),
             Event::Pong(payload) => self.handle_pong(payload),
             Event::Close(frame) => {
                 self.receive_close(frame.clone());

@@ -3,22 +3,30 @@
 use super::cork;
 use super::io::{Io, Stream, now};
 use super::pool::{Lease, SizeClass};
+use super::shared::{Half, PendingPing, Shared};
+use super::waiters::Wish;
 use crate::close::CloseFrame;
 use crate::connection::{CloseCause, ProtocolError, Role, State, Timers};
 use std::any::Any;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
 impl<S: Stream> Io<S> {
     /// A close frame came while a callback waits. It is answered at once, unless messages wait
     /// before it whose answers would be lost; those get as long as a closing handshake may take.
-    pub(super) fn hold_close(&mut self, frame: Option<CloseFrame>) {
+    ///
+    /// `rest` octets wait for the receiver besides those that were read ahead.
+    pub(super) fn hold_close(&mut self, frame: Option<CloseFrame>, rest: usize) {
         let state = self.ws.0.lock().sender.state();
         match &mut self.ahead {
-            Some(ahead) if ahead.has_seen_data() && state.is_open() => {
+            Some(ahead)
+                if state.is_open() && (self.receiver.owes_events() || ahead.has_data(rest)) =>
+            {
                 ahead.held_close = Some(frame);
                 let rules = Arc::clone(self.receiver.rules());
                 self.timers.closing(&rules, State::CloseReceived, now());
@@ -79,11 +87,14 @@ impl<S: Stream> Io<S> {
     /// a reset.
     fn poll_linger(&mut self, context: &mut Context<'_>) {
         while let Some(stream) = &mut self.stream {
+            let Poll::Ready(proceed) = poll_proceed(context) else {
+                return;
+            };
             let mut lease = Lease::new(SizeClass::default());
             let mut buffer = ReadBuf::new(lease.space());
             match Pin::new(stream).poll_read(context, &mut buffer) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => proceed.made_progress(),
                 // Reset or not, both close frames were exchanged.
                 Poll::Ready(_) => self.end(CloseCause::Peer),
             }
@@ -98,9 +109,10 @@ impl<S: Stream> Io<S> {
 
     /// Fails the connection: what was sent before goes out, then the close frame.
     pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
-        self.ws
-            .0
-            .update(|half| half.sender.fail(Some(frame), cause, &mut half.output));
+        self.ws.0.update(|half| {
+            half.is_deaf = true;
+            half.sender.fail(Some(frame), cause, &mut half.output);
+        });
     }
 
     pub(super) fn end_of_stream(&mut self) {
@@ -138,16 +150,10 @@ impl<S: Stream> Io<S> {
         self.timer = None;
         let shared = &self.ws.0;
         let mut half = shared.lock();
-        let unsent = half.buffered();
-        let mut info = half.sender.end(cause);
-        info.unsent_octets = unsent;
-        half.output.clear();
-        half.pong = None;
-        half.pings.clear();
-        // Set once: this runs only while there is a stream.
-        let _ = shared.closed.set(Box::new(info));
-        shared.publish(&half);
-        half.wake_waiters();
+        half.is_deaf |= !keeps_input;
+        let told = shared.finish(&mut half, cause);
+        drop(half);
+        told.wake();
     }
 }
 
@@ -156,17 +162,53 @@ impl<S> Drop for Io<S> {
         if self.corked {
             cork::release(|_, _| {});
         }
-        if self.ws.0.closed.get().is_none() {
-            let mut half = self.ws.0.lock();
-            let unsent = half.buffered();
-            let mut info = half.sender.end(CloseCause::Aborted);
-            info.unsent_octets = unsent;
-            half.output.clear();
-            half.pong = None;
-            let _ = self.ws.0.closed.set(Box::new(info));
-            self.ws.0.publish(&half);
-            half.pings.clear();
-            half.wake_waiters();
+        let shared = &self.ws.0;
+        let mut half = shared.lock();
+        // The waker is what keeps the task alive, and with it the protocol instance.
+        let driver = half.driver.take();
+        let told = shared
+            .closed
+            .get()
+            .is_none()
+            .then(|| shared.finish(&mut half, CloseCause::Aborted));
+        drop(half);
+        drop(driver);
+        if let Some(told) = told {
+            told.wake();
+        }
+    }
+}
+
+/// Those who are to be told of the end, once the lock is given back.
+struct Told {
+    waiting: Vec<Waker>,
+    /// Dropping what would answer them tells those who wait for pongs.
+    pings: VecDeque<PendingPing>,
+}
+
+impl Told {
+    fn wake(self) {
+        drop(self.pings);
+        self.waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Shared {
+    /// Takes note of the end, once, and gives up what was not sent.
+    fn finish(&self, half: &mut Half, cause: CloseCause) -> Told {
+        let unsent = half.buffered();
+        let mut info = half.sender.end(cause);
+        info.unsent_octets = unsent;
+        half.output.clear();
+        half.pong = None;
+        // Set already if the driver is dropped after the end.
+        let _ = self.closed.set(Box::new(info));
+        self.publish(half);
+        let mut waiting = half.waiters.take(Wish::Room);
+        waiting.extend(half.waiters.take(Wish::End));
+        Told {
+            waiting,
+            pings: std::mem::take(&mut half.pings),
         }
     }
 }

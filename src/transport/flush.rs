@@ -1,14 +1,15 @@
 //! Writing: what the callbacks of one read have sent leaves in one write.
 
 use super::cork;
-use super::io::{Io, Notice, Stream, add};
+use super::io::{Io, Stream, add, now};
 use super::shared::LOW_WATER;
+use super::waiters::Wish;
 use crate::connection::{CloseCause, Output};
 use bytes::Buf;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 
 impl<S: Stream> Io<S> {
@@ -56,11 +57,8 @@ impl<S: Stream> Io<S> {
         // left over from an earlier write; and then nothing was corked.
         let written = self.write(context, output);
         if !output.is_empty() {
-            let mut rest = std::mem::take(output);
-            self.ws.0.update(|half| {
-                rest.append(std::mem::take(&mut half.output));
-                half.output = rest;
-            });
+            let rest = std::mem::take(output);
+            self.ws.0.update(|half| half.queue_first(rest));
         }
         if let Err(error) = written {
             self.end(CloseCause::Io(Arc::new(error)));
@@ -70,12 +68,11 @@ impl<S: Stream> Io<S> {
     fn write_shared(&mut self, context: &mut Context<'_>) {
         loop {
             let mut half = self.ws.0.lock();
-            if half.output.is_empty()
+            if !half.holds_pongs()
                 && let Some(payload) = half.pong.take()
             {
-                let half = &mut *half;
                 // Not sent once the connection is closing, and then not needed.
-                let _ = half.sender.pong(&payload, &mut half.output);
+                let _ = half.send_pong(&payload);
             }
             let mut output = std::mem::take(&mut half.output);
             if output.is_empty() || self.stream.is_none() {
@@ -98,16 +95,20 @@ impl<S: Stream> Io<S> {
     /// Puts back what the stream did not take, and tells those who wait for room.
     fn requeue(&mut self, mut rest: Output) {
         let mut half = self.ws.0.lock();
-        half.in_flight = 0;
+        let written = std::mem::take(&mut half.in_flight) - rest.len();
         rest.append(std::mem::take(&mut half.output));
         half.output = rest;
+        if half.wrote(written) {
+            self.timers.ping_progressed(now());
+        }
+        let mut waiting = Vec::new();
         if half.buffered() <= LOW_WATER {
-            if std::mem::take(&mut half.was_full) {
-                self.notices.push(Notice::Drain);
-            }
-            half.wake_waiters();
+            self.notices.drained |= std::mem::take(&mut half.was_full);
+            waiting = half.waiters.take(Wish::Room);
         }
         self.ws.0.publish(&half);
+        drop(half);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Writes until the stream takes no more or all is written.

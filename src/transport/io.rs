@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A stream that a connection can run on.
@@ -24,7 +25,9 @@ pub(super) struct Io<S> {
     pub(super) stream: Option<S>,
     pub(super) ws: WebSocket,
     pub(super) receiver: Receiver,
-    pub(super) notices: Vec<Notice>,
+    pub(super) notices: Notices,
+    /// Counts events, to share the thread.
+    events: u8,
     pub(super) corked: bool,
     /// Whether the application takes no more events, since a callback has failed.
     pub(super) deaf: bool,
@@ -41,11 +44,11 @@ pub(super) struct Io<S> {
     pub(super) ahead: Option<Box<Lookahead>>,
 }
 
-/// Something that a callback is to be told, apart from what arrives.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Notice {
-    AutoPong(Duration),
-    Drain,
+/// What callbacks are to be told, apart from what arrives. While one waits, the newest counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notices {
+    pub(super) auto_pong: Option<Duration>,
+    pub(super) drained: bool,
 }
 
 /// What the driver can go on with.
@@ -65,7 +68,8 @@ impl<S: Stream> Io<S> {
             stream: Some(stream),
             ws,
             receiver,
-            notices: Vec::new(),
+            notices: Notices::default(),
+            events: 0,
             corked: false,
             deaf: false,
             auto_pong: true,
@@ -92,7 +96,7 @@ impl<S: Stream> Io<S> {
         if self.stream.is_none() {
             return Poll::Ready(Turn::Ended);
         }
-        if !self.notices.is_empty() {
+        if self.notices.any() && !self.deaf {
             return Poll::Ready(Turn::Notice);
         }
         self.timers.resume(now());
@@ -101,7 +105,10 @@ impl<S: Stream> Io<S> {
             // has said all may have shut down its side of TCP, and read on.
             return Poll::Pending;
         }
+        // One connection that always has something to do must not keep others from running.
+        let proceed = ready!(poll_proceed(context));
         let turn = ready!(self.poll_read(context));
+        proceed.made_progress();
         Poll::Ready(turn.unwrap_or_else(|error| {
             self.end(CloseCause::Io(Arc::new(error)));
             Turn::Ended
@@ -115,10 +122,14 @@ impl<S: Stream> Io<S> {
         if self.ahead.is_none() && !rest.is_empty() && self.stream.is_some() {
             let (ahead, seen) = Lookahead::new(&self.receiver, rest);
             self.ahead = Some(ahead);
-            self.handle_ahead(seen);
+            self.handle_ahead(seen, rest.len());
         }
-        while self.stream.is_some() && self.may_read_ahead(rest) {
-            match self.poll_read_ahead(context) {
+        loop {
+            let window = self.window(rest.len());
+            if window == 0 {
+                break;
+            }
+            match self.poll_read_ahead(context, window, rest.len()) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => self.end_of_stream(),
                 Poll::Ready(Ok(_)) => {}
@@ -134,6 +145,27 @@ impl<S: Stream> Io<S> {
             self.drive(context);
         }
         self.killed
+    }
+
+    /// Counts an event; tells whether it is time to look whether others want to run.
+    #[inline]
+    pub(super) fn is_turn_over(&mut self) -> bool {
+        self.events = self.events.wrapping_add(1);
+        self.events.is_multiple_of(EVENTS)
+    }
+
+    /// Lets others run if this connection has had its share; what was sent goes out before.
+    pub(super) fn poll_turn_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match poll_proceed(context) {
+            Poll::Ready(proceed) => {
+                proceed.made_progress();
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.drive(context);
+                Poll::Pending
+            }
+        }
     }
 
     /// Does everything that is due but reading.
@@ -203,11 +235,11 @@ impl<S: Stream> Io<S> {
             .handle_timeout(now(), &mut super::websocket::random_payload);
         match due {
             Some(Due::Ping(payload)) => {
-                // Not sent once the connection is closing, and then not needed.
-                let _ = self
-                    .ws
-                    .0
-                    .command(|half| half.sender.ping(&payload, &mut half.output));
+                self.ws.0.command(|half| {
+                    // Not sent once the connection is closing, and then not needed.
+                    let _ = half.sender.ping(&payload, &mut half.output);
+                    half.ping_after = half.buffered();
+                });
             }
             Some(Due::Timeout(kind)) => {
                 if let Some(frame) = self
@@ -224,6 +256,15 @@ impl<S: Stream> Io<S> {
         }
     }
 }
+
+impl Notices {
+    pub(super) fn any(&self) -> bool {
+        self.drained || self.auto_pong.is_some()
+    }
+}
+
+/// How many events count as one operation of the runtime's cooperative scheduling.
+const EVENTS: u8 = 32;
 
 /// Adds to a counter that only one task writes.
 pub(super) fn add(counter: &AtomicU64, more: u64) {

@@ -13,6 +13,8 @@ pub(super) struct Lookahead {
     octets: Vec<u8>,
     /// Pings and pongs that were dealt with, and that the receiver is still to meet.
     handled: usize,
+    /// How many octets of pings and pongs were kept.
+    control_octets: usize,
     /// The peer's close frame, if it waits behind messages that are not delivered yet.
     pub(super) held_close: Option<Option<CloseFrame>>,
     /// No more is read: a close frame was seen.
@@ -28,34 +30,59 @@ impl Lookahead {
             scanner,
             octets: Vec::new(),
             handled: 0,
+            control_octets: 0,
             held_close: None,
             finished: false,
         });
-        let seen = lookahead.scan(rest);
+        let seen = lookahead.scan(rest, false);
         (lookahead, seen)
     }
 
     /// Takes octets that were read, and returns the control frames in them.
     pub(super) fn push(&mut self, octets: &[u8]) -> Vec<Ahead> {
-        self.octets.extend_from_slice(octets);
-        self.scan(octets)
+        self.scan(octets, true)
     }
 
-    fn scan(&mut self, mut octets: &[u8]) -> Vec<Ahead> {
+    fn scan(&mut self, octets: &[u8], keeps: bool) -> Vec<Ahead> {
         let mut seen = Vec::new();
-        while let Some(ahead) = self.scanner.next(&mut octets) {
-            match ahead {
-                Ahead::Close(_) => self.finished = true,
-                Ahead::Ping(_) | Ahead::Pong(_) => self.handled += 1,
+        let mut rest = octets;
+        loop {
+            let before = rest;
+            let ahead = self.scanner.next(&mut rest);
+            if keeps {
+                let taken = before.get(..before.len() - rest.len());
+                self.octets.extend_from_slice(taken.unwrap_or_default());
             }
-            seen.push(ahead);
+            match &ahead {
+                None => return seen,
+                Some(Ahead::Close(_)) => self.finished = true,
+                Some(Ahead::Ping(_) | Ahead::Pong(_)) => self.note_control(),
+            }
+            seen.extend(ahead);
         }
-        seen
     }
 
-    /// Tells whether messages wait before the point that was scanned to.
-    pub(super) fn has_seen_data(&self) -> bool {
-        self.scanner.has_seen_data()
+    /// Takes note of a ping or pong that is dealt with; forgets it where a callback waits for so
+    /// long that they would fill the window, and the peer would not be heard any more.
+    fn note_control(&mut self) {
+        let length = self.scanner.control_length();
+        let Some(start) = self.octets.len().checked_sub(length) else {
+            self.handled += 1;
+            return;
+        };
+        if self.control_octets + length > CONTROL_OCTETS {
+            self.octets.truncate(start);
+            self.scanner.forget_control();
+            return;
+        }
+        self.control_octets += length;
+        self.handled += 1;
+    }
+
+    /// Tells whether data wait before the point that was scanned to; `rest` octets that are not kept
+    /// here wait for the receiver, too.
+    pub(super) fn has_data(&self, rest: usize) -> bool {
+        self.scanner.has_data_in((rest + self.octets.len()) as u64)
     }
 
     /// Returns how many octets are kept.
@@ -65,6 +92,7 @@ impl Lookahead {
 
     /// Takes the octets, for the receiver.
     pub(super) fn take(&mut self) -> Vec<u8> {
+        self.control_octets = 0;
         std::mem::take(&mut self.octets)
     }
 
@@ -79,3 +107,6 @@ impl Lookahead {
         }
     }
 }
+
+/// How many octets of pings and pongs are kept for the callbacks that are to be told of them.
+const CONTROL_OCTETS: usize = 16 << 10;

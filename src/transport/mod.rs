@@ -29,6 +29,7 @@ mod pool;
 mod random;
 mod read;
 mod shared;
+mod waiters;
 mod websocket;
 mod writer;
 
@@ -40,6 +41,6 @@ pub(crate) use opening::{
     catch_panic, close_stream, read_request, read_response, within, write_all,
 };
 pub(crate) use random::{masking_key, octets as random_octets};
-pub(crate) use shared::{Facts, HIGH_WATER};
+pub(crate) use shared::Facts;
 pub use websocket::{Sending, Stats, WebSocket};
 pub use writer::MessageWriter;

@@ -22,6 +22,9 @@ thread_local! {
 pub(super) struct SizeClass(u8);
 
 impl SizeClass {
+    /// The class after a message that was too large for a buffer: another one may follow.
+    pub(super) const AFTER_LARGE: Self = Self(1);
+
     fn size(self) -> usize {
         SIZES.get(usize::from(self.0)).copied().unwrap_or(SIZES[0])
     }

@@ -1,15 +1,16 @@
 //! Reading: for the receiver, or ahead of it while a callback waits.
 
-use super::io::{Io, Notice, Stream, Turn, add, now};
+use super::io::{Io, Stream, Turn, add, now};
 use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
-use super::shared::Half;
+use super::shared::{Half, PendingPing};
 use crate::connection::Ahead;
 use bytes::BufMut;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
+use tokio::task::coop::poll_proceed;
 use tokio_util::io::poll_read_buf;
 
 impl<S: Stream> Io<S> {
@@ -17,20 +18,18 @@ impl<S: Stream> Io<S> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(Turn::Ended));
         };
-        if let Some((room, most)) = self.receiver.direct() {
-            let length = ready!(poll_read_buf(
-                Pin::new(stream),
-                context,
-                &mut room.limit(most)
-            ))?;
+        if let Some((mut room, most)) = self.receiver.direct() {
+            let reading = poll_read_buf(Pin::new(stream), context, &mut (&mut room).limit(most));
+            let appended = self.receiver.appended(room);
+            let length = ready!(reading)?;
             // The next read begins with a header, and perhaps with a small message.
-            self.class = SizeClass::default();
+            self.class = SizeClass::AFTER_LARGE;
             if length == 0 {
                 self.end_of_stream();
                 return Poll::Ready(Ok(Turn::Ended));
             }
             self.received(length);
-            if let Err(error) = self.receiver.appended(length) {
+            if let Err(error) = appended {
                 self.fail(error);
             }
             return Poll::Ready(Ok(Turn::Input(Lease::default())));
@@ -55,53 +54,65 @@ impl<S: Stream> Io<S> {
         }
     }
 
-    /// Tells whether more may be read while a callback waits; stops the clocks if not.
-    pub(super) fn may_read_ahead(&mut self, rest: &[u8]) -> bool {
+    /// Tells how much more may be read while a callback waits, which has left `rest` octets; stops
+    /// the clocks if nothing.
+    pub(super) fn window(&mut self, rest: usize) -> usize {
         let kept = self.ahead.as_ref().map_or(0, |ahead| ahead.len());
         let finished = self.ahead.as_ref().is_some_and(|ahead| ahead.finished);
-        if finished || self.receiver.is_finished() {
-            return false;
+        if finished || self.receiver.is_finished() || self.stream.is_none() {
+            return 0;
         }
-        if rest.len() + kept >= RECEIVE_WINDOW {
-            self.timers.pause(now());
-            return false;
+        let window = RECEIVE_WINDOW.saturating_sub(rest + kept);
+        match window {
+            0 => self.timers.pause(now()),
+            _ => self.timers.resume(now()),
         }
-        self.timers.resume(now());
-        true
+        window
     }
 
-    pub(super) fn poll_read_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        window: usize,
+        rest: usize,
+    ) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Pending;
         };
+        let turn = ready!(poll_proceed(context));
         let mut lease = Lease::new(self.class);
-        let mut buffer = ReadBuf::new(lease.space());
+        let space = lease.space();
+        let room = space.len().min(window);
+        let mut buffer = ReadBuf::new(space.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+        turn.made_progress();
         let length = buffer.filled().len();
         let lease = lease.filled(length);
         if length > 0 {
             self.received(length);
-            self.read_ahead(&lease);
+            self.read_ahead(&lease, rest);
         }
         Poll::Ready(Ok(length))
     }
 
     /// Keeps octets for the receiver, and deals with the control frames among them.
-    pub(super) fn read_ahead(&mut self, octets: &[u8]) {
+    fn read_ahead(&mut self, octets: &[u8], rest: usize) {
         let receiver = &self.receiver;
         let ahead = self
             .ahead
             .get_or_insert_with(|| Lookahead::new(receiver, &[]).0);
         let seen = ahead.push(octets);
-        self.handle_ahead(seen);
+        self.handle_ahead(seen, rest);
     }
 
-    pub(super) fn handle_ahead(&mut self, seen: Vec<Ahead>) {
+    /// Deals with control frames ahead of their turn; `rest` octets wait for the receiver besides those
+    /// that were read ahead.
+    pub(super) fn handle_ahead(&mut self, seen: Vec<Ahead>, rest: usize) {
         for ahead in seen {
             match ahead {
-                Ahead::Ping(payload) => self.answer_ping(payload),
+                Ahead::Ping(payload) => self.answer_ping(&payload),
                 Ahead::Pong(payload) => self.handle_pong(&payload),
-                Ahead::Close(frame) => self.hold_close(frame),
+                Ahead::Close(frame) => self.hold_close(frame, rest),
             }
         }
     }
@@ -111,47 +122,32 @@ impl<S: Stream> Io<S> {
         self.ahead.as_mut().is_some_and(|ahead| ahead.was_handled())
     }
 
-    pub(super) fn answer_ping(&mut self, payload: Vec<u8>) {
-        if !self.auto_pong {
-            return;
+    pub(super) fn answer_ping(&mut self, payload: &[u8]) {
+        if self.auto_pong {
+            // Not sent once the connection is closing, and then not needed.
+            let _ = self.ws.0.update(|half| half.send_pong(payload));
         }
-        self.ws.0.update(|half| half.answer_ping(payload));
     }
 
     pub(super) fn handle_pong(&mut self, payload: &[u8]) {
         if let Some(time) = self.timers.pong(payload, now()) {
-            self.notices.push(Notice::AutoPong(time));
+            self.notices.auto_pong = Some(time);
         }
-        self.ws.0.lock().answer_pings(payload);
-    }
-}
-
-impl Half {
-    /// Answers a ping: at once if nothing waits before the answer, else with one answer to the
-    /// newest ping (RFC 6455 §5.5.3), so that a peer that reads nothing costs no memory.
-    fn answer_ping(&mut self, payload: Vec<u8>) {
-        if self.buffered() > PONG_BACKLOG {
-            self.pong = Some(payload);
-            return;
-        }
-        self.pong = None;
-        // Not sent once the connection is closing, and then not needed.
-        let _ = self.sender.pong(&payload, &mut self.output);
-    }
-
-    /// Tells those whose ping is answered by a pong with this payload.
-    fn answer_pings(&mut self, payload: &[u8]) {
-        let Some(last) = self.pings.iter().position(|ping| ping.payload == payload) else {
-            return;
-        };
-        for ping in self.pings.drain(..=last) {
+        let answered = self.ws.0.lock().take_answered(payload);
+        for ping in answered {
             // Nobody may be waiting for it any more.
             let _ = ping.answer.send(ping.sent.elapsed());
         }
     }
 }
 
+impl Half {
+    /// Takes out the pings that are answered by a pong with this payload.
+    fn take_answered(&mut self, payload: &[u8]) -> Vec<PendingPing> {
+        let answered = self.pings.iter().position(|ping| ping.payload == payload);
+        answered.map_or_else(Vec::new, |last| self.pings.drain(..=last).collect())
+    }
+}
+
 /// How many octets are read ahead while a callback waits.
 const RECEIVE_WINDOW: usize = 256 << 10;
-/// Above how many unwritten octets pings are answered by the newest only.
-const PONG_BACKLOG: usize = 4 << 10;

@@ -5,9 +5,10 @@
 
 use super::cork;
 use super::random;
+use super::waiters::{Waiters, Wish};
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Output, Rules, SendError, Sender, State, check_size, write_message,
+    CloseCause, CloseInfo, Output, Rules, SendError, Sender, check_size, write_message,
 };
 use crate::message::Message;
 use crate::peer::Peer;
@@ -23,6 +24,9 @@ use tokio::time::Instant;
 pub(crate) const HIGH_WATER: usize = 256 << 10;
 /// Those who wait go on when no more octets than this are buffered.
 pub(crate) const LOW_WATER: usize = 64 << 10;
+
+/// Above how many unwritten octets pings are answered by the newest only.
+const PONG_BACKLOG: usize = 4 << 10;
 
 /// The shared part of one connection.
 #[derive(Debug)]
@@ -60,14 +64,21 @@ pub(super) struct Half {
     pub(super) output: Output,
     /// What the driver is writing at this moment.
     pub(super) in_flight: usize,
-    /// The answer to the newest ping, while what was queued before it is not written.
+    /// The answer to the newest ping, while an earlier one is not written.
     pub(super) pong: Option<Vec<u8>>,
+    /// How many octets are to be written until the last pong is.
+    pub(super) pong_after: usize,
+    /// How many octets are to be written until the last automatic ping is.
+    pub(super) ping_after: usize,
     pub(super) driver: Option<Waker>,
-    pub(super) waiters: Vec<Waker>,
+    /// Those who wait to send, and those who wait for the end.
+    pub(super) waiters: Waiters,
     pub(super) pings: VecDeque<PendingPing>,
     pub(super) messages_sent: u64,
     /// The high-water mark was reached, and the low one has not been since.
     pub(super) was_full: bool,
+    /// The connection has failed or was dropped: nothing more is received.
+    pub(super) is_deaf: bool,
     pub(super) order: Option<Order>,
 }
 
@@ -118,11 +129,14 @@ impl Shared {
                 output: Output::default(),
                 in_flight: 0,
                 pong: None,
+                pong_after: 0,
+                ping_after: 0,
                 driver: None,
-                waiters: Vec::new(),
+                waiters: Waiters::default(),
                 pings: VecDeque::new(),
                 messages_sent: 0,
                 was_full: false,
+                is_deaf: false,
                 order: None,
             }),
         };
@@ -142,8 +156,11 @@ impl Shared {
         let plain = if half.sender.is_plain() { PLAIN } else { 0 };
         let closing = if open { 0 } else { CLOSING };
         let work = if half.has_work() { WORK } else { 0 };
-        let failed = half.order.is_some() || half.sender.state() == State::Failed;
-        let deaf = if failed { DEAF } else { 0 };
+        let deaf = if half.is_deaf || half.order.is_some() {
+            DEAF
+        } else {
+            0
+        };
         let flags = plain | closing | work | deaf;
         let before = self.flags.swap(flags, Ordering::AcqRel);
         (work | closing) & !before != 0
@@ -191,11 +208,9 @@ impl Shared {
     /// Moves a full cork to the shared queue, where those who wait for room are woken.
     #[cold]
     fn share_cork(&self) {
-        if let Some((mut corked, messages)) = cork::split(self.id) {
+        if let Some((corked, messages)) = cork::split(self.id) {
             self.update(|half| {
-                // Nothing is corked while something is queued, so what is queued by now came later.
-                corked.append(std::mem::take(&mut half.output));
-                half.output = corked;
+                half.queue_first(corked);
                 half.messages_sent += messages;
             });
         }
@@ -203,20 +218,17 @@ impl Shared {
 
     #[cold]
     fn queue_locked<'a>(&self, message: Message<'a>) -> Result<(), Refused<'a>> {
-        let mut half = self.lock();
-        let buffered = half.buffered();
-        if buffered > HIGH_WATER && half.sender.state().is_open() {
-            half.was_full = true;
-            return Err(Refused::Later(message, SendError::Full { buffered }));
-        }
-        let half = &mut *half;
-        match half.sender.send(message.borrowed(), &mut half.output) {
-            Ok(()) => {
-                half.messages_sent += 1;
-                self.wake_driver(half);
-                Ok(())
+        let queued = self.command(|half| {
+            half.check_room()?;
+            half.sender.send(message.borrowed(), &mut half.output)?;
+            half.messages_sent += 1;
+            Ok(())
+        });
+        match queued {
+            Ok(()) => Ok(()),
+            Err(error @ (SendError::Full { .. } | SendError::Busy)) => {
+                Err(Refused::Later(message, error))
             }
-            Err(SendError::Busy) => Err(Refused::Later(message, SendError::Busy)),
             Err(error) => Err(Refused::Never(error)),
         }
     }
@@ -225,8 +237,11 @@ impl Shared {
     pub(super) fn command<R>(&self, command: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = command(&mut half);
-        half.wake_waiters_if_closing();
-        self.wake_driver(&half);
+        let waiting = half.take_disappointed();
+        let driver = self.publish_to_driver(&half);
+        // Woken without the lock, since whatever is woken may want it.
+        drop(half);
+        waiting.into_iter().chain(driver).for_each(Waker::wake);
         result
     }
 
@@ -234,18 +249,27 @@ impl Shared {
     pub(super) fn update<R>(&self, update: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = update(&mut half);
-        half.wake_waiters_if_closing();
+        let waiting = half.take_disappointed();
         self.publish(&half);
+        drop(half);
+        waiting.into_iter().for_each(Waker::wake);
         result
     }
 
-    /// Publishes what has changed, and wakes the driver if it does not know already that there is
-    /// work: it looks again, under the lock, before it takes the sign away.
-    fn wake_driver(&self, half: &Half) {
+    /// Publishes what has changed; returns the driver to be woken if it does not know already that
+    /// there is work: it looks again, under the lock, before it takes the sign away.
+    fn publish_to_driver(&self, half: &Half) -> Option<Waker> {
         let news = self.publish(half) || half.order.is_some();
-        if news && let Some(driver) = &half.driver {
-            driver.wake_by_ref();
+        match news {
+            true => half.driver.clone(),
+            false => None,
         }
+    }
+
+    /// Wakes those who wait for room.
+    pub(super) fn wake_senders(&self) {
+        let waiting = self.lock().waiters.take(Wish::Room);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn order(&self, order: Order) {
@@ -270,21 +294,70 @@ impl Half {
         self.output.len() + self.in_flight
     }
 
-    /// Remembers to wake this task when something has changed.
-    pub(super) fn wait(&mut self, waker: &Waker) {
-        if !self.waiters.iter().any(|waiter| waiter.will_wake(waker)) {
-            self.waiters.push(waker.clone());
+    /// Checks that no more is buffered than may be.
+    pub(super) fn check_room(&mut self) -> Result<(), SendError> {
+        let buffered = self.buffered();
+        if buffered > HIGH_WATER && self.sender.state().is_open() {
+            self.was_full = true;
+            return Err(SendError::Full { buffered });
         }
+        Ok(())
     }
 
-    /// Wakes those who wait to send, since they wait in vain.
-    fn wake_waiters_if_closing(&mut self) {
-        if !self.sender.state().is_open() {
-            self.wake_waiters();
-        }
+    /// Tells whether those who wait for room are to try again.
+    pub(super) fn has_room(&self) -> bool {
+        !self.sender.state().is_open() || self.buffered() <= HIGH_WATER
     }
 
-    pub(super) fn wake_waiters(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
+    /// Tells the same for those who also wait for the end of a message that is sent in parts.
+    pub(super) fn may_send(&self) -> bool {
+        self.has_room() && !(self.sender.is_busy() && self.sender.state().is_open())
+    }
+
+    /// Sends a pong; while an earlier one waits behind more than a little, only the newest is kept
+    /// (RFC 6455 §5.5.3), so that a peer that reads nothing costs no memory.
+    pub(super) fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.holds_pongs() {
+            self.sender.check_control(payload)?;
+            self.pong = Some(payload.to_vec());
+            return Ok(());
+        }
+        self.pong = None;
+        self.sender.pong(payload, &mut self.output)?;
+        self.pong_after = self.buffered();
+        Ok(())
+    }
+
+    /// Tells whether a pong has to wait for an earlier one.
+    pub(super) fn holds_pongs(&self) -> bool {
+        self.pong_after > PONG_BACKLOG
+    }
+
+    /// Takes note that so many octets of the queue were written; tells whether the last automatic
+    /// ping was among them or still waits.
+    pub(super) fn wrote(&mut self, octets: usize) -> bool {
+        let moved_ping = self.ping_after > 0 && octets > 0;
+        self.pong_after = self.pong_after.saturating_sub(octets);
+        self.ping_after = self.ping_after.saturating_sub(octets);
+        moved_ping
+    }
+
+    /// Queues what is to go out before all that is queued.
+    pub(super) fn queue_first(&mut self, mut first: Output) {
+        for after in [&mut self.pong_after, &mut self.ping_after] {
+            if *after > 0 {
+                *after += first.len();
+            }
+        }
+        first.append(std::mem::take(&mut self.output));
+        self.output = first;
+    }
+
+    /// Takes out those who wait to send in vain, since the connection closes.
+    fn take_disappointed(&mut self) -> Vec<Waker> {
+        match self.sender.state().is_open() {
+            true => Vec::new(),
+            false => self.waiters.take(Wish::Room),
+        }
     }
 }

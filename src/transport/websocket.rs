@@ -1,6 +1,7 @@
 //! The handle of a connection.
 
-use super::shared::{Order, PendingPing, Refused, Shared};
+use super::shared::{Half, Order, PendingPing, Refused, Shared};
+use super::waiters::Waiting;
 use super::writer::MessageWriter;
 use super::{Facts, cork, random};
 use crate::close::{CloseCode, CloseFrame};
@@ -15,7 +16,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -79,7 +80,7 @@ impl WebSocket {
     /// Dropped before it resolves, it has queued nothing, so it may be tried again.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Sending<'_, 'a> {
         Sending {
-            ws: self,
+            waiting: Waiting::new(self),
             message: Some(message.into()),
         }
     }
@@ -118,28 +119,13 @@ impl WebSocket {
     ///
     /// Dropped before it resolves, it has queued nothing, so it may be tried again.
     pub async fn send_prepared(&self, prepared: &PreparedMessage) -> Result<()> {
-        poll_fn(|context| {
-            let result = self.0.command(|half| {
-                if half.buffered() > super::HIGH_WATER && half.sender.state().is_open() {
-                    half.was_full = true;
-                    return Err(SendError::Full {
-                        buffered: half.buffered(),
-                    });
-                }
-                half.sender.send_prepared(prepared, &mut half.output)?;
-                half.messages_sent += 1;
-                Ok(())
-            });
-            match result {
-                Err(SendError::Full { .. } | SendError::Busy) => {
-                    self.wait_or(context, Self::may_send)
-                }
-                result => Poll::Ready(Some(result)),
-            }
+        self.wait_for_room(Half::may_send, |half| {
+            half.check_room()?;
+            half.sender.send_prepared(prepared, &mut half.output)?;
+            half.messages_sent += 1;
+            Ok(())
         })
         .await
-        .unwrap_or(Err(SendError::Closed))
-        .map_err(Into::into)
     }
 
     /// Begins a message that is sent in parts, each as a frame of its own.
@@ -156,17 +142,10 @@ impl WebSocket {
     ///
     /// Dropped before it resolves, it has begun nothing.
     pub async fn begin_message(&self, kind: MessageKind) -> Result<MessageWriter> {
-        poll_fn(|context| {
-            match self
-                .0
-                .command(|half| half.sender.begin(kind, Compress::Auto))
-            {
-                Err(SendError::Busy) => self.wait_or(context, Self::may_send),
-                result => Poll::Ready(Some(result)),
-            }
+        self.wait_for_room(Half::may_send, |half| {
+            half.sender.begin(kind, Compress::Auto)
         })
-        .await
-        .unwrap_or(Err(SendError::Closed))?;
+        .await?;
         Ok(MessageWriter::new(self.clone()))
     }
 
@@ -188,6 +167,7 @@ impl WebSocket {
         let (answer, answered) = oneshot::channel();
         self.0.command(|half| {
             half.sender.ping(&payload, &mut half.output)?;
+            half.pings.retain(|ping| !ping.answer.is_closed());
             half.pings.push_back(PendingPing {
                 payload,
                 sent: Instant::now(),
@@ -200,12 +180,14 @@ impl WebSocket {
 
     /// Sends a pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it.
     ///
+    /// While an earlier pong waits behind more than 4 KiB, only the newest is kept: it answers the
+    /// pings before it, too, and a peer that reads nothing costs no memory.
+    ///
     /// # Errors
     ///
     /// Fails if the payload has more than 125 octets or the connection is closing or closed.
     pub fn pong(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.0
-            .command(|half| half.sender.pong(payload.as_ref(), &mut half.output))
+        self.0.command(|half| half.send_pong(payload.as_ref()))
     }
 
     /// Begins the closing handshake: returns once the close frame is queued, behind all that was
@@ -256,13 +238,12 @@ impl WebSocket {
     ///
     /// May be dropped and called again.
     pub async fn closed(&self) -> CloseInfo {
+        let closed = &self.0.closed;
+        let mut waiting = Waiting::<true>::new(self);
         poll_fn(|context| {
-            if self.0.closed.get().is_none() {
-                // Looked at again under the lock: the driver sets it before it wakes the waiters.
-                self.0.lock().wait(context.waker());
-            }
-            self.0
-                .closed
+            // Looked at under the lock: the driver sets it before it wakes those who wait.
+            ready!(waiting.poll(context, |_| closed.get().is_some()));
+            closed
                 .get()
                 .map_or(Poll::Pending, |info| Poll::Ready(CloseInfo::clone(info)))
         })
@@ -324,25 +305,24 @@ impl WebSocket {
         self.0.facts.subprotocol.as_deref()
     }
 
-    /// Waits for a change, unless `ready` says under the lock that there is no need to.
-    pub(super) fn wait_or<T>(
+    /// Does what may have to wait for room, or for the end of another message.
+    pub(super) async fn wait_for_room(
         &self,
-        context: &mut Context<'_>,
-        ready: impl FnOnce(&Self, &super::shared::Half) -> bool,
-    ) -> Poll<Option<T>> {
-        let mut half = self.0.lock();
-        if half.sender.state().is_open() {
-            half.wait(context.waker());
-            if ready(self, &half) {
-                context.waker().wake_by_ref();
+        ready: fn(&Half) -> bool,
+        mut command: impl FnMut(&mut Half) -> Result<(), SendError>,
+    ) -> Result<()> {
+        let mut waiting = Waiting::<false>::new(self);
+        poll_fn(|context| {
+            loop {
+                match self.0.command(&mut command) {
+                    Err(SendError::Full { .. } | SendError::Busy) => {
+                        ready!(waiting.poll(context, ready));
+                    }
+                    result => return Poll::Ready(result.map_err(Into::into)),
+                }
             }
-            return Poll::Pending;
-        }
-        Poll::Ready(None)
-    }
-
-    fn may_send(&self, half: &super::shared::Half) -> bool {
-        half.buffered() <= super::HIGH_WATER && !half.sender.is_busy()
+        })
+        .await
     }
 }
 
@@ -364,7 +344,7 @@ impl std::hash::Hash for WebSocket {
 #[derive(Debug)]
 #[must_use = "nothing is sent until the future is awaited"]
 pub struct Sending<'w, 'a> {
-    ws: &'w WebSocket,
+    waiting: Waiting<'w, false>,
     message: Option<Message<'a>>,
 }
 
@@ -373,19 +353,17 @@ impl Future for Sending<'_, '_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let ws = self.ws;
-        let Some(message) = self.message.take() else {
-            return Poll::Ready(Ok(()));
-        };
-        match ws.0.queue(message) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(Refused::Never(error)) => Poll::Ready(Err(error.into())),
-            Err(Refused::Later(message, _)) => {
-                self.message = Some(message);
-                ws.wait_or::<()>(context, WebSocket::may_send)
-                    .map(|_| Err(SendError::Closed.into()))
+        while let Some(message) = self.message.take() {
+            match self.waiting.ws.0.queue(message) {
+                Ok(()) => {}
+                Err(Refused::Never(error)) => return Poll::Ready(Err(error.into())),
+                Err(Refused::Later(message, _)) => {
+                    self.message = Some(message);
+                    ready!(self.waiting.poll(context, Half::may_send));
+                }
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
 

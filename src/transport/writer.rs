@@ -1,13 +1,11 @@
 //! A message that is sent in parts.
 
+use super::WebSocket;
 use super::shared::Half;
-use super::{HIGH_WATER, WebSocket};
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, Part, SendError};
+use crate::connection::{CloseCause, Part};
 use crate::error::Result;
 use crate::message::Payload;
-use std::future::poll_fn;
-use std::task::Poll;
 
 /// Writes one message in parts; made by [`WebSocket::begin_message`].
 ///
@@ -69,35 +67,20 @@ impl MessageWriter {
     }
 
     async fn put(&mut self, payload: Payload<'_>, part: Part) -> Result<()> {
-        let ws = &self.ws;
-        poll_fn(|context| {
-            let result = ws.0.command(|half| {
-                if half.buffered() > HIGH_WATER && half.sender.state().is_open() {
-                    half.was_full = true;
-                    return Err(SendError::Full {
-                        buffered: half.buffered(),
-                    });
-                }
+        let shared = &self.ws.0;
+        self.ws
+            .wait_for_room(Half::has_room, |half| {
+                half.check_room()?;
                 half.sender.part(payload.clone(), part, &mut half.output)?;
-                if part == Part::Last {
-                    half.messages_sent += 1;
-                    half.wake_waiters();
-                }
+                half.messages_sent += u64::from(part == Part::Last);
                 Ok(())
-            });
-            match result {
-                Err(SendError::Full { .. }) => ws.wait_or(context, may_write),
-                result => Poll::Ready(Some(result)),
-            }
-        })
-        .await
-        .unwrap_or(Err(SendError::Closed))
-        .map_err(Into::into)
+            })
+            .await?;
+        if part == Part::Last {
+            shared.wake_senders();
+        }
+        Ok(())
     }
-}
-
-fn may_write(_: &WebSocket, half: &Half) -> bool {
-    half.buffered() <= HIGH_WATER
 }
 
 impl Drop for MessageWriter {
@@ -109,6 +92,7 @@ impl Drop for MessageWriter {
             self.ws.0.command(|half| {
                 // Behind a close frame nobody waits for the rest of the message.
                 if half.sender.state().is_open() {
+                    half.is_deaf = true;
                     half.sender
                         .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
                 }

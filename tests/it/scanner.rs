@@ -132,9 +132,13 @@ fn chunks_make_no_difference() {
 fn data_is_noticed() {
     let mut scanner = Scanner::new(&receiver());
     scanned(&mut scanner, &[&masked(b"\x89\x00", [0; 4])]);
-    assert!(!scanner.has_seen_data());
+    assert!(!scanner.has_data_in(6));
     scanned(&mut scanner, &[&masked(b"\x82\x01a", [0; 4])]);
-    assert!(scanner.has_seen_data());
+    assert!(scanner.has_data_in(7) && scanner.has_data_in(13));
+    assert!(!scanner.has_data_in(0), "the receiver has it");
+    scanned(&mut scanner, &[&masked(b"\x89\x00", [0; 4])]);
+    assert!(scanner.has_data_in(7));
+    assert!(!scanner.has_data_in(6), "only the ping waits");
 }
 
 // What the receiver is going to fail at ends what is seen ahead of it.
