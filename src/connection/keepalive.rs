@@ -1,4 +1,4 @@
-//! Deadlines: automatic pings and the closing handshake.
+//! Deadlines: automatic pings, writes that stall, and the closing handshake.
 //!
 //! Time is an argument, so nothing here sleeps: [`Timers::poll_timeout`] says when to call
 //! [`Timers::handle_timeout`], and that says what is due.
@@ -20,6 +20,8 @@ pub enum TimeoutKind {
     ServerConnectionDrop,
     /// An automatic ping was not answered; see `auto_ping_timeout`.
     AutoPing,
+    /// The peer took nothing of what was to be sent; see `write_stall_timeout`.
+    WriteStall,
 }
 
 impl fmt::Display for TimeoutKind {
@@ -29,6 +31,7 @@ impl fmt::Display for TimeoutKind {
             Self::ClosingHandshake => "closing handshake timeout",
             Self::ServerConnectionDrop => "server did not drop the connection in time",
             Self::AutoPing => "peer did not answer a ping in time",
+            Self::WriteStall => "peer took nothing of what was to be sent in time",
         })
     }
 }
@@ -46,6 +49,8 @@ pub enum Due {
 #[derive(Debug, Default)]
 pub struct Timers {
     closing: Option<(Instant, TimeoutKind)>,
+    /// When a peer that takes nothing is given up.
+    stall: Option<Instant>,
     ping: Option<Box<PingTimer>>,
 }
 
@@ -79,6 +84,7 @@ impl Timers {
         });
         Self {
             closing: None,
+            stall: None,
             ping,
         }
     }
@@ -149,6 +155,19 @@ impl Timers {
         }
     }
 
+    /// Takes note that the stream takes no more of what is to be sent; further calls do not
+    /// postpone the deadline.
+    pub fn stalled(&mut self, rules: &Rules, now: Instant) {
+        if self.stall.is_none() {
+            self.stall = rules.write_stall.map(|timeout| now + timeout);
+        }
+    }
+
+    /// Takes note that the stream has taken some of it.
+    pub fn unstalled(&mut self) {
+        self.stall = None;
+    }
+
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -161,7 +180,7 @@ impl Timers {
                 (None, Some(expires)) => Some(expires),
                 (None, None) => Some(ping.next),
             });
-        closing.into_iter().chain(ping).min()
+        [closing, self.stall, ping].into_iter().flatten().min()
     }
 
     /// Returns what is due; `random` fills the payload of a ping.
@@ -174,6 +193,9 @@ impl Timers {
             && deadline <= now
         {
             return Some(Due::Timeout(kind));
+        }
+        if self.stall.is_some_and(|deadline| deadline <= now) {
+            return Some(Due::Timeout(TimeoutKind::WriteStall));
         }
         let ping = self.ping.as_mut().filter(|ping| ping.paused.is_none())?;
         if ping.expires.is_some_and(|expires| expires <= now) {

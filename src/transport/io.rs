@@ -44,7 +44,7 @@ pub(super) struct Io<S> {
     /// Whether the stream was shut down for writing.
     shut_down: bool,
     class: SizeClass,
-    timers: Timers,
+    pub(super) timers: Timers,
     timer: Option<Pin<Box<Sleep>>>,
     waker: Option<Waker>,
     ahead: Option<Box<Lookahead>>,
