@@ -2,11 +2,11 @@
 
 use super::WebSocketClientProtocol;
 use super::protocol::ClientHandler;
-use crate::close::{CloseCode, CloseFrame};
+use crate::close::CloseCode;
 use crate::connection::{
-    CloseCause, CloseInfo, DeflateSettings, Endpoint, Receiver, Rules, Sender, TimeoutKind,
+    CloseInfo, DeflateSettings, Endpoint, Receiver, Rules, Sender, TimeoutKind,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, HandlerError, Result};
 use crate::handshake::client::{self, ConnectionResponse};
 use crate::handshake::{Agreed, HeadLimits, HeadReader, TransportDetails, Url};
 use crate::options::ClientOptions;
@@ -76,16 +76,13 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
     match opening.shake_hands(stream, &mut handler).await {
         Ok((stream, response, agreed, early)) => {
             let (ws, receiver) = opening.halves(agreed);
-            let verdict = ask(&mut handler, &response).await;
             let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
-            if let Err(error) = verdict {
-                let frame = match error.source() {
-                    Some(_) => CloseFrame::new(CloseCode::NORMAL, ""),
-                    None => error.close_frame().clone(),
-                };
-                ws.close_because(frame, CloseCause::Handler);
-                driver.deafen();
-            }
+            driver
+                .begin(async |handler: &mut ClientHandler<P>| {
+                    let verdict = handler.0.on_connect(&response).await;
+                    verdict.map_err(decline)
+                })
+                .await;
             Ok(Opened { driver, ws })
         }
         Err(error) => {
@@ -100,21 +97,13 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
     }
 }
 
-/// Asks the instance what it thinks of the response.
-async fn ask<P: WebSocketClientProtocol>(
-    handler: &mut ClientHandler<P>,
-    response: &ConnectionResponse,
-) -> Result<(), crate::error::HandlerError> {
-    match catch_panic(handler.0.on_connect(response)).await {
-        Ok(result) => result,
-        Err(_) => {
-            tracing::error!(peer = %response.peer(), "on_connect panicked");
-            Err(crate::error::HandlerError::close(
-                CloseCode::INTERNAL_ERROR,
-                "",
-            ))
-        }
-    }
+/// An instance that does not like the response closes with 1000, unless it says otherwise.
+fn decline(error: HandlerError) -> HandlerError {
+    let Some(source) = error.source() else {
+        return error;
+    };
+    tracing::info!(error = source, "on_connect declines the connection");
+    HandlerError::close(CloseCode::NORMAL, "")
 }
 
 /// An opening handshake under way.
@@ -133,8 +122,10 @@ impl Opening {
     ) -> Result<(S, ConnectionResponse, Agreed, Vec<u8>)> {
         let time = self.options.common.open_handshake_timeout;
         let deadline = time.map(|time| Instant::now() + time);
-        let connecting = catch_panic(handler.0.on_connecting(&self.details))
+        let connecting = catch_panic(handler.0.on_connecting(&self.details));
+        let connecting = within(deadline, connecting)
             .await
+            .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))?
             .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
         let key = random_octets();
         let (request, sent) = client::request(&self.url, &self.options, connecting.as_ref(), key)?;

@@ -1,4 +1,4 @@
-//! Deadlines: automatic pings and the closing handshake.
+//! Deadlines: automatic pings, writes that stall, and the closing handshake.
 //!
 //! Time is an argument, so nothing here sleeps: [`Timers::poll_timeout`] says when to call
 //! [`Timers::handle_timeout`], and that says what is due.
@@ -20,6 +20,8 @@ pub enum TimeoutKind {
     ServerConnectionDrop,
     /// An automatic ping was not answered; see `auto_ping_timeout`.
     AutoPing,
+    /// The peer took nothing of what was to be sent; see `write_stall_timeout`.
+    WriteStall,
 }
 
 impl fmt::Display for TimeoutKind {
@@ -29,6 +31,7 @@ impl fmt::Display for TimeoutKind {
             Self::ClosingHandshake => "closing handshake timeout",
             Self::ServerConnectionDrop => "server did not drop the connection in time",
             Self::AutoPing => "peer did not answer a ping in time",
+            Self::WriteStall => "peer took nothing of what was to be sent in time",
         })
     }
 }
@@ -45,9 +48,17 @@ pub enum Due {
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub struct Timers {
+    /// What few connections have at a time is kept apart, so that the others stay small.
+    rare: Option<Box<Rare>>,
+    ping: Option<Box<PingTimer>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
     /// What the closing handshake waits for; without a deadline it waits for ever.
     closing: Option<(Option<Instant>, TimeoutKind)>,
-    ping: Option<Box<PingTimer>>,
+    /// When a peer that takes nothing is given up.
+    stall: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -78,10 +89,7 @@ impl Timers {
                 paused: None,
             })
         });
-        Self {
-            closing: None,
-            ping,
-        }
+        Self { rare: None, ping }
     }
 
     /// Tells whether [`received`](Self::received) has any use for being called.
@@ -147,21 +155,43 @@ impl Timers {
     /// do not postpone a deadline.
     pub fn closing(&mut self, rules: &Rules, state: State, now: Instant) {
         self.ping = None;
-        let drops = state == State::Complete && rules.role == Role::Client;
+        let drops = rules
+            .drop_timeout
+            .filter(|_| state == State::Complete && rules.role == Role::Client);
         let (timeout, kind) = match drops {
-            true => (rules.drop_timeout, TimeoutKind::ServerConnectionDrop),
-            false => (rules.close_timeout, TimeoutKind::ClosingHandshake),
+            Some(_) => (drops, TimeoutKind::ServerConnectionDrop),
+            None => (rules.close_timeout, TimeoutKind::ClosingHandshake),
         };
-        match self.closing {
-            Some((_, before)) if before == kind || !drops => {}
-            _ => self.closing = Some((timeout.map(|timeout| after(now, timeout)), kind)),
+        let rare = self.rare.get_or_insert_default();
+        match rare.closing {
+            Some((_, before)) if before == kind || drops.is_none() => {}
+            _ => rare.closing = Some((timeout.map(|timeout| after(now, timeout)), kind)),
+        }
+    }
+
+    /// Takes note that the stream takes no more of what is to be sent; further calls do not
+    /// postpone the deadline.
+    pub fn stalled(&mut self, rules: &Rules, now: Instant) {
+        let Some(timeout) = rules.write_stall else {
+            return;
+        };
+        let rare = self.rare.get_or_insert_default();
+        rare.stall.get_or_insert_with(|| after(now, timeout));
+    }
+
+    /// Takes note that the stream has taken some of it.
+    pub fn unstalled(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.stall = None;
         }
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let closing = self.closing.and_then(|(deadline, _)| deadline);
+        let rare = self.rare.as_ref();
+        let closing = rare.and_then(|rare| rare.closing?.0);
+        let stall = rare.and_then(|rare| rare.stall);
         let ping = self
             .ping
             .as_ref()
@@ -170,7 +200,7 @@ impl Timers {
                 (None, Some(expires)) => Some(expires),
                 (None, None) => Some(ping.next),
             });
-        closing.into_iter().chain(ping).min()
+        [closing, stall, ping].into_iter().flatten().min()
     }
 
     /// Returns what is due; `random` fills the payload of a ping.
@@ -179,10 +209,14 @@ impl Timers {
         now: Instant,
         random: &mut dyn FnMut() -> [u8; 4],
     ) -> Option<Due> {
-        if let Some((Some(deadline), kind)) = self.closing
-            && deadline <= now
-        {
-            return Some(Due::Timeout(kind));
+        if let Some(rare) = &self.rare {
+            match rare.closing {
+                Some((Some(deadline), kind)) if deadline <= now => return Some(Due::Timeout(kind)),
+                _ if rare.stall.is_some_and(|deadline| deadline <= now) => {
+                    return Some(Due::Timeout(TimeoutKind::WriteStall));
+                }
+                _ => {}
+            }
         }
         let ping = self.ping.as_mut().filter(|ping| ping.paused.is_none())?;
         if ping.expires.is_some_and(|expires| expires <= now) {

@@ -75,6 +75,8 @@ pub struct Rules {
     pub close_timeout: Option<Duration>,
     /// How long a client waits for the server to drop TCP after the closing handshake.
     pub drop_timeout: Option<Duration>,
+    /// How long the peer may take nothing of what is to be sent.
+    pub write_stall: Option<Duration>,
     /// Automatic pings, if any.
     pub auto_ping: Option<AutoPing>,
 }
@@ -125,6 +127,7 @@ impl Rules {
             echo_close: options.echo_close_code_reason,
             close_timeout: options.close_handshake_timeout,
             drop_timeout: None,
+            write_stall: options.write_stall_timeout,
             auto_ping: options.auto_ping_interval.map(|interval| AutoPing {
                 interval,
                 timeout: options.auto_ping_timeout,

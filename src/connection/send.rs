@@ -124,7 +124,7 @@ impl Sender {
                     rsv: Rsv::RSV1,
                     payload: compressed.into(),
                 };
-                write_fragments(&self.rules, &mut self.keys, frame, out);
+                write_fragments(&self.rules, &mut self.keys, (true, frame), out);
                 deflation.end_message();
                 return Ok(());
             }
@@ -205,19 +205,12 @@ impl Sender {
             _ => (Rsv::NONE, payload),
         };
         let fin = part == Part::Last;
-        write_frame(
-            &self.rules,
-            &mut self.keys,
-            (
-                fin,
-                Outgoing {
-                    opcode,
-                    rsv,
-                    payload,
-                },
-            ),
-            out,
-        );
+        let frame = Outgoing {
+            opcode,
+            rsv,
+            payload,
+        };
+        write_fragments(&self.rules, &mut self.keys, (fin, frame), out);
         if fin {
             self.partial = None;
             if let Some(deflation) = &mut self.deflation {
@@ -431,7 +424,7 @@ pub fn write_message(
         rsv: Rsv::NONE,
         payload: message.into_payload(),
     };
-    write_fragments(rules, keys, outgoing, out);
+    write_fragments(rules, keys, (true, outgoing), out);
 }
 
 fn opcode_of(message: &Message<'_>) -> Opcode {
@@ -445,11 +438,11 @@ fn opcode_of(message: &Message<'_>) -> Opcode {
 fn write_fragments(
     rules: &Rules,
     keys: &mut dyn FnMut() -> MaskingKey,
-    whole: Outgoing<'_>,
+    (last, whole): (bool, Outgoing<'_>),
     out: &mut Output,
 ) {
     if whole.payload.len() as u64 <= rules.fragment_size {
-        return write_frame(rules, keys, (true, whole), out);
+        return write_frame(rules, keys, (last, whole), out);
     }
     let Outgoing {
         mut opcode,
@@ -461,7 +454,7 @@ fn write_fragments(
         .max(1);
     let mut pieces = payload.chunks(size).peekable();
     while let Some(piece) = pieces.next() {
-        let fin = pieces.peek().is_none();
+        let fin = last && pieces.peek().is_none();
         write_frame(
             rules,
             keys,

@@ -65,7 +65,7 @@ impl ClientOptions {
     }
 
     /// Sets how long the server may take to drop TCP after the closing handshake
-    /// (RFC 6455 §7.1.1); zero or `None` for ever.
+    /// (RFC 6455 §7.1.1); with zero or `None` it has what `close_handshake_timeout` leaves.
     ///
     /// Default: 1 second.
     #[must_use]

@@ -151,7 +151,7 @@ impl ServerOptions {
     }
 
     /// Sets the URL under which clients know this server: `ws://` or `wss://`, without a query or
-    /// fragment (RFC 6455 §3).
+    /// fragment (RFC 6455 §3). For the application, which gets it from the factory's `url`.
     ///
     /// Default: none.
     #[must_use]

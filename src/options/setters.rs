@@ -103,7 +103,8 @@ macro_rules! shared_setters {
         /// Sets how long a peer may take nothing of what is to be sent before it is dropped;
         /// zero or `None` for ever.
         ///
-        /// Accepted and checked, but not enforced yet. Default: 60 seconds; Autobahn's: off.
+        /// However slowly, a peer that takes some is not dropped. Default: 60 seconds; Autobahn's:
+        /// off.
         #[must_use]
         pub fn write_stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
             self.common.write_stall_timeout = on(timeout.into());

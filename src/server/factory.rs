@@ -172,6 +172,12 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         )
     }
 
+    /// Returns the URL under which clients know the server, as the options say.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.shared.settings().options.url.clone()
+    }
+
     /// Returns how many connections there are, those in the opening handshake included.
     #[must_use]
     pub fn connection_count(&self) -> usize {

@@ -36,7 +36,9 @@ impl Server {
     ) -> Result<Self> {
         let local_addr = listener.local_addr()?;
         let lifecycle = Arc::<Lifecycle>::default();
-        tokio::spawn(accept_loop(listener, factory, Arc::clone(&lifecycle)));
+        // Waited for at the shutdown, after which the port is free.
+        let accepting = accept_loop(listener, factory, Arc::clone(&lifecycle));
+        lifecycle.tasks.spawn(accepting);
         Ok(Self {
             lifecycle,
             local_addr,

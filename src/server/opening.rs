@@ -127,7 +127,10 @@ impl<S: Stream> Opening<S> {
         };
         let (ws, receiver) = self.halves(&request, agreed);
         let registered = self.lifecycle.register(ws.clone());
-        if self.lifecycle.draining.is_cancelled() {
+        // Those that came before it was listed did not reach it.
+        if self.lifecycle.killed.is_cancelled() {
+            ws.kill();
+        } else if self.lifecycle.draining.is_cancelled() {
             ws.shut_down(super::listen::going_away());
         }
         let driver = Driver::new(stream, (ws, receiver), handler, early);

@@ -46,9 +46,10 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         }
     }
 
-    /// Calls nothing but what tells the end, since the instance wants no part of the connection.
-    pub(crate) fn deafen(&mut self) {
-        self.io.deaf = true;
+    /// Runs a callback that comes before `on_open`; if it fails, only the end is told.
+    pub(crate) async fn begin(&mut self, callback: impl AsyncFnOnce(&mut H) -> HandlerResult) {
+        let callback = callback(&mut self.handler);
+        self.io.call(pin!(callback), &self.input).await;
     }
 
     /// Runs the connection to its end.
@@ -114,35 +115,39 @@ impl<S: Stream, H: Handler> Driver<S, H> {
 }
 
 /// Calls back for anything but a whole message; `rest` is the input behind it.
-async fn deliver<S: Stream, H: Handler>(
-    io: &mut Io<S>,
-    handler: &mut H,
-    event: Event<'_>,
-    rest: &[u8],
-) {
+///
+/// A block, unlike an `async fn`, does not keep its arguments twice.
+fn deliver<'a, S: Stream, H: Handler>(
+    io: &'a mut Io<S>,
+    handler: &'a mut H,
+    event: Event<'a>,
+    rest: &'a [u8],
+) -> impl Future<Output = ()> + Send + 'a {
     let ws = io.ws.clone();
-    match event {
-        Event::MessageBegin(kind) => {
-            io.call(pin!(handler.on_message_begin(&ws, kind)), rest)
-                .await;
+    async move {
+        match event {
+            Event::MessageBegin(kind) => {
+                io.call(pin!(handler.on_message_begin(&ws, kind)), rest)
+                    .await;
+            }
+            Event::FrameBegin { length } => {
+                io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest)
+                    .await;
+            }
+            Event::FrameData(chunk) => {
+                io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest)
+                    .await;
+            }
+            Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
+            Event::Frame(payload) => {
+                io.call(pin!(handler.on_message_frame(&ws, payload)), rest)
+                    .await;
+            }
+            Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
+            Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
+            Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
+            Event::Message(_) | Event::Close(_) => {}
         }
-        Event::FrameBegin { length } => {
-            io.call(pin!(handler.on_message_frame_begin(&ws, length)), rest)
-                .await;
-        }
-        Event::FrameData(chunk) => {
-            io.call(pin!(handler.on_message_frame_data(&ws, chunk)), rest)
-                .await;
-        }
-        Event::FrameEnd => io.call(pin!(handler.on_message_frame_end(&ws)), rest).await,
-        Event::Frame(payload) => {
-            io.call(pin!(handler.on_message_frame(&ws, payload)), rest)
-                .await;
-        }
-        Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
-        Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
-        Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
-        Event::Message(_) | Event::Close(_) => {}
     }
 }
 

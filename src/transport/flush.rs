@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
 impl<S: Stream> Io<S> {
     /// Takes the cork of this thread for the connection, so that `send` needs no lock.
@@ -125,7 +126,14 @@ impl<S: Stream> Io<S> {
                 Poll::Pending => break,
             }
         }
-        self.unflushed |= output.len() < before;
+        if output.len() < before {
+            self.unflushed = true;
+            self.timers.unstalled();
+        }
+        if output.has_remaining() {
+            self.timers
+                .stalled(self.receiver.rules(), Instant::now().into_std());
+        }
         add(
             &self.ws.0.traffic.octets_sent,
             (before - output.len()) as u64,

@@ -167,7 +167,12 @@ impl WebSocket {
         let (answer, answered) = oneshot::channel();
         self.0.command(|half| {
             half.sender.ping(&payload, &mut half.output)?;
-            half.pings.retain(|ping| !ping.answer.is_closed());
+            // Nobody waits for these any more, nor for one before them that their pong would answer.
+            while let Some(ping) = half.pings.front()
+                && ping.answer.is_closed()
+            {
+                half.pings.pop_front();
+            }
             half.pings.push_back(PendingPing {
                 payload,
                 sent: Instant::now(),
@@ -370,4 +375,24 @@ impl Future for Sending<'_, '_> {
 /// Draws what makes a ping unlike others.
 pub(super) fn random_payload() -> [u8; 4] {
     random::octets()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Rules;
+    use crate::options::ServerOptions;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_that_are_given_up_are_forgotten() {
+        let rules = Arc::new(Rules::server(&ServerOptions::default()));
+        let sender = Sender::new(Arc::clone(&rules), None, Box::new(random::masking_key));
+        let ws = WebSocket::new(Facts::default(), sender, rules);
+        for _ in 0..100 {
+            let given_up = timeout(Duration::from_secs(1), ws.ping("")).await;
+            assert!(given_up.is_err());
+        }
+        assert_eq!(ws.0.lock().pings.len(), 1);
+    }
 }

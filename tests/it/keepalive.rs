@@ -329,3 +329,35 @@ fn something_is_due_whenever_poll_timeout_says_so() {
         }
     }
 }
+
+#[test]
+fn writes_that_stall_are_a_timeout_unless_some_is_taken() {
+    let options = ServerOptions::default().write_stall_timeout(seconds(3));
+    let rules = Rules::server(&options);
+    let start = Instant::now();
+    let mut timers = Timers::new(&rules, start);
+    timers.stalled(&rules, start);
+    timers.stalled(&rules, start + seconds(2));
+    assert_eq!(timers.poll_timeout(), Some(start + seconds(3)));
+    timers.unstalled();
+    assert_eq!(timers.poll_timeout(), None);
+    timers.stalled(&rules, start + seconds(2));
+    assert_eq!(due(&mut timers, start + seconds(4)), None);
+    let timeout = Due::Timeout(TimeoutKind::WriteStall);
+    assert_eq!(due(&mut timers, start + seconds(5)), Some(timeout));
+}
+
+#[test]
+fn deadlines_that_are_too_far_away_are_never_reached() {
+    let options = ServerOptions::default()
+        .auto_ping_interval(Duration::MAX)
+        .auto_ping_timeout(Duration::MAX)
+        .close_handshake_timeout(Duration::MAX);
+    let now = Instant::now();
+    let rules = Rules::server(&options);
+    let mut timers = Timers::new(&rules, now);
+    let far = now + Duration::from_secs(1_000_000_000);
+    assert!(timers.poll_timeout().is_some_and(|at| at > far));
+    timers.closing(&rules, State::CloseReceived, now);
+    assert!(timers.poll_timeout().is_none_or(|at| at > far));
+}

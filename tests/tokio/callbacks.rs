@@ -202,7 +202,7 @@ async fn on_connect_that_is_slow_but_in_time_is_fine() {
 #[tokio::test(start_paused = true)]
 async fn early_messages_come_once_and_after_on_open() {
     let probe = probe(|what| async move {
-        if let What::Open = what {
+        if let What::Open(_) = what {
             sleep(Duration::from_secs(1)).await;
         }
         Ok(())

@@ -3,10 +3,12 @@
 use crate::probe::{PIPE, Session, open_client, open_client_with, quiet};
 use crate::wire::{Raw, Wire, header, response, settle, within};
 use motorway::{
-    ClientOptions, CloseCause, CloseCode, ConnectingRequest, Error, HandlerError, HandshakeError,
-    TimeoutKind,
+    ClientOptions, CloseCause, CloseCode, ConnectingRequest, ConnectionResponse, Error,
+    HandlerError, HandlerResult, HandshakeError, Message, TimeoutKind, TransportDetails, WebSocket,
+    WebSocketClientFactory, WebSocketClientProtocol,
 };
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_is_told_of_everything_in_order() {
@@ -165,4 +167,55 @@ async fn messages_right_behind_the_answer_are_not_lost() {
     settle().await;
     let expected = ["connecting", "connect", "open", "message early"];
     assert_eq!(probe.log().lines(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_connecting_has_as_long_as_the_opening_handshake() {
+    struct Slow;
+    impl WebSocketClientProtocol for Slow {
+        async fn on_connecting(
+            &mut self,
+            _: &TransportDetails,
+        ) -> motorway::Result<Option<ConnectingRequest>> {
+            std::future::pending().await
+        }
+    }
+    let (ours, _theirs) = tokio::io::duplex(1000);
+    let factory = WebSocketClientFactory::new("ws://localhost/", || Slow).unwrap();
+    let start = Instant::now();
+    let error = within(factory.run_stream(ours)).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Timeout(TimeoutKind::OpeningHandshake)),
+        "{error}"
+    );
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_while_on_connect_waits() {
+    struct Slow;
+    impl WebSocketClientProtocol for Slow {
+        async fn on_connect(&mut self, _: &ConnectionResponse) -> HandlerResult {
+            sleep(Duration::from_secs(60)).await;
+            Ok(())
+        }
+        async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+            Ok(ws.send(message).await?)
+        }
+    }
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let factory = WebSocketClientFactory::new("ws://localhost/", || Slow).unwrap();
+    tokio::spawn(async move { factory.run_stream(ours).await });
+    let mut peer = Raw::server(theirs);
+    let request = peer.head().await;
+    // With the answer comes the beginning of what is sent then.
+    let early = [Wire::text("one").encode(), Wire::ping("x").encode()].concat();
+    peer.write([response(&request, "").as_bytes(), &early].concat())
+        .await;
+    peer.send(Wire::ping("y")).await;
+    let start = Instant::now();
+    assert_eq!(peer.frame().await, Wire::pong("x").masked());
+    assert_eq!(peer.frame().await, Wire::pong("y").masked());
+    assert!(start.elapsed().as_secs() < 1);
+    assert_eq!(peer.frame().await, Wire::text("one").masked());
 }

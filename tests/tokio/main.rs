@@ -21,9 +21,9 @@ mod options;
 #[cfg(test)]
 mod options_client;
 #[cfg(test)]
-mod options_deflate;
+mod options_clock;
 #[cfg(test)]
-mod options_ping;
+mod options_deflate;
 #[cfg(test)]
 mod options_server;
 #[cfg(test)]
@@ -37,7 +37,11 @@ mod sending;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod waiting;
 #[cfg(test)]
 mod wire;
 #[cfg(test)]

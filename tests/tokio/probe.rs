@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 /// A callback and what it is about.
 #[derive(Debug)]
 pub(crate) enum What {
-    Open,
+    Open(WebSocket),
     Message(WebSocket, Message<'static>),
-    Piece,
+    Piece(WebSocket),
     Ping(WebSocket, Vec<u8>),
     Pong(WebSocket, Vec<u8>),
     AutoPong,
@@ -242,7 +242,7 @@ macro_rules! callbacks {
 
         async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
             self.log.0.lock().unwrap().ws = Some(ws.clone());
-            self.call("open", What::Open).await
+            self.call("open", What::Open(ws.clone())).await
         }
         async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
             let line = match message.as_text() {
@@ -254,30 +254,35 @@ macro_rules! callbacks {
             self.call(line, What::Message(ws.clone(), message.into_owned()))
                 .await
         }
-        async fn on_message_begin(&mut self, _: &WebSocket, kind: MessageKind) -> HandlerResult {
-            self.call(format!("begin {kind:?}"), What::Piece).await
+        async fn on_message_begin(&mut self, ws: &WebSocket, kind: MessageKind) -> HandlerResult {
+            self.call(format!("begin {kind:?}"), What::Piece(ws.clone()))
+                .await
         }
-        async fn on_message_frame_begin(&mut self, _: &WebSocket, length: u64) -> HandlerResult {
-            self.call(format!("frame begin {length}"), What::Piece)
+        async fn on_message_frame_begin(&mut self, ws: &WebSocket, length: u64) -> HandlerResult {
+            self.call(format!("frame begin {length}"), What::Piece(ws.clone()))
                 .await
         }
         async fn on_message_frame_data(
             &mut self,
-            _: &WebSocket,
+            ws: &WebSocket,
             chunk: Payload<'_>,
         ) -> HandlerResult {
             let line = format!("data {}", String::from_utf8_lossy(&chunk));
-            self.call(line, What::Piece).await
+            self.call(line, What::Piece(ws.clone())).await
         }
-        async fn on_message_frame_end(&mut self, _: &WebSocket) -> HandlerResult {
-            self.call("frame end", What::Piece).await
+        async fn on_message_frame_end(&mut self, ws: &WebSocket) -> HandlerResult {
+            self.call("frame end", What::Piece(ws.clone())).await
         }
-        async fn on_message_frame(&mut self, _: &WebSocket, payload: Payload<'_>) -> HandlerResult {
+        async fn on_message_frame(
+            &mut self,
+            ws: &WebSocket,
+            payload: Payload<'_>,
+        ) -> HandlerResult {
             let line = format!("frame {}", String::from_utf8_lossy(&payload));
-            self.call(line, What::Piece).await
+            self.call(line, What::Piece(ws.clone())).await
         }
-        async fn on_message_end(&mut self, _: &WebSocket) -> HandlerResult {
-            self.call("end", What::Piece).await
+        async fn on_message_end(&mut self, ws: &WebSocket) -> HandlerResult {
+            self.call("end", What::Piece(ws.clone())).await
         }
         async fn on_ping(&mut self, ws: &WebSocket, payload: &[u8]) -> HandlerResult {
             let line = format!("ping {}", String::from_utf8_lossy(payload));

@@ -145,7 +145,7 @@ async fn pings_are_answered_while_a_callback_waits() {
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_while_on_open_waits() {
     let probe = probe(|what| async move {
-        if let What::Open = what {
+        if let What::Open(_) = what {
             sleep(Duration::from_secs(2)).await;
         }
         Ok(())

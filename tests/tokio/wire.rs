@@ -249,6 +249,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
+    /// Reads up to so many octets and forgets them; returns how many there were.
+    pub(crate) async fn some(&mut self, most: usize) -> usize {
+        let mut buffer = vec![0; most];
+        self.stream.read(&mut buffer).await.unwrap()
+    }
+
     /// Reads all there is until the stream ends.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.fill().await {}

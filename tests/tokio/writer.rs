@@ -1,9 +1,9 @@
 //! What users can rely on: messages that are sent in parts.
 
-use crate::probe::{HIGH_WATER, What, is_closed, open, probe, quiet};
+use crate::probe::{HIGH_WATER, PIPE, What, is_closed, open, open_with, probe, quiet};
 use crate::wire::{Wire, settle, within};
 use motorway::frame::Opcode;
-use motorway::{CloseCause, Error, MessageKind, SendError, ServerOptions};
+use motorway::{CloseCause, DeflateOptions, Error, MessageKind, SendError, ServerOptions};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -152,4 +152,32 @@ async fn begin_message_that_is_dropped_has_begun_nothing() {
     assert_eq!(session.peer.frame().await, Wire::text(""));
     ws.send("free").await.unwrap();
     assert_eq!(session.peer.frame().await, Wire::text("free"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_are_fragmented_like_messages() {
+    for deflates in [false, true] {
+        let mut options = ServerOptions::default().auto_fragment_size(1000);
+        if deflates {
+            options = options.per_message_deflate(DeflateOptions::default().level(0));
+        }
+        let with = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        let (mut session, _) = open_with(&quiet(), options, (with, PIPE)).await;
+        let ws = session.ws();
+        let mut writer = ws.begin_message(MessageKind::Binary).await.unwrap();
+        writer.write(vec![7; 5000]).await.unwrap();
+        writer.finish().await.unwrap();
+        let (mut length, mut frames) = (0, 0);
+        loop {
+            let frame = session.peer.frame().await;
+            assert!(frame.payload.len() <= 1000);
+            assert_eq!(frame.opcode == Opcode::Binary, frames == 0);
+            assert_eq!(frame.rsv1, deflates && frames == 0);
+            (length, frames) = (length + frame.payload.len(), frames + 1);
+            if frame.fin {
+                break;
+            }
+        }
+        assert!(length >= 5000 && frames >= 6, "{length} in {frames}");
+    }
 }

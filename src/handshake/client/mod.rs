@@ -143,9 +143,12 @@ fn user_headers(
         ("User-Agent", header::USER_AGENT, useragent),
         ("Origin", header::ORIGIN, origin),
     ] {
-        if let Some(value) = value
-            && !maps.iter().any(|map| map.contains_key(&header))
-        {
+        let Some(value) = value else { continue };
+        if !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+            let name = name.to_owned();
+            return Err(HandshakeError::HeaderRefused { name });
+        }
+        if !maps.iter().any(|map| map.contains_key(&header)) {
             head.header(name, value);
         }
     }

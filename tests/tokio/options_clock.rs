@@ -1,9 +1,9 @@
-//! What the options of automatic pings do, on the clock.
+//! What the options of automatic pings and of writes that stall do, on the clock.
 
 use crate::probe::{Session, both_ends, quiet};
-use crate::wire::{Wire, settle};
+use crate::wire::{Wire, settle, within};
 use motorway::frame::Opcode;
-use motorway::{CloseCause, TimeoutKind};
+use motorway::{CloseCause, Endpoint, TimeoutKind};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -122,5 +122,59 @@ async fn pings_end_with_the_closing_handshake() {
         assert_eq!(session.peer.frame().await.opcode, Opcode::Close);
         assert_eq!(session.peer.next().await, None);
         assert_eq!(start.elapsed().as_secs(), 100);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_dropped_in_time() {
+    let default = Some(60);
+    for (ends, expected) in [
+        (both_ends!(|options| options), default),
+        (
+            both_ends!(|options| options.write_stall_timeout(seconds(3))),
+            Some(3),
+        ),
+        (
+            both_ends!(|options| options.write_stall_timeout(seconds(0))),
+            None,
+        ),
+    ] {
+        for end in ends {
+            let (mut session, _) = end.open_on(&quiet(), tokio::io::duplex(100), "").await;
+            let ws = session.ws();
+            ws.send(vec![0; 1000]).await.unwrap();
+            ws.send(vec![0; 1000]).await.unwrap();
+            // Some of it is enough, and what the peer sends is not.
+            sleep(seconds(2)).await;
+            session.peer.octets(1).await;
+            let start = Instant::now();
+            sleep(seconds(1)).await;
+            session.peer.text("still there").await;
+            let Some(expected) = expected else {
+                sleep(seconds(3600)).await;
+                assert!(!session.task.is_finished());
+                continue;
+            };
+            let info = within(session.task).await.unwrap().unwrap();
+            assert_eq!(start.elapsed().as_secs(), expected);
+            let kind = TimeoutKind::WriteStall;
+            assert!(
+                matches!(info.cause, CloseCause::Timeout(found) if found == kind),
+                "{info:?}"
+            );
+            assert!(info.unsent_octets > 1500 && info.closed_by == Endpoint::Local);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_taken_all_may_be_silent() {
+    for end in both_ends!(|options| options.write_stall_timeout(seconds(3))) {
+        let (mut session, _) = end.open_on(&quiet(), tokio::io::duplex(100), "").await;
+        session.ws().send(vec![0; 1000]).await.unwrap();
+        sleep(seconds(2)).await;
+        assert_eq!(session.peer.frame().await.payload.len(), 1000);
+        sleep(seconds(3600)).await;
+        assert!(session.ws().is_open());
     }
 }
