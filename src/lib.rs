@@ -20,6 +20,8 @@ mod client;
 #[cfg(feature = "tokio")]
 mod error;
 #[cfg(feature = "tokio")]
+pub mod guide;
+#[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
 mod transport;

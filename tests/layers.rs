@@ -24,6 +24,8 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     &[("connection", &[])],
     &[("error", &[]), ("transport", &["error"])],
     &[("server", &[]), ("client", &[])],
+    // Pages, which import nothing.
+    &[("guide", &[])],
 ];
 
 fn layer(module: &str) -> Option<(usize, &'static [&'static str])> {
