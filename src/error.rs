@@ -36,6 +36,10 @@ pub enum Error {
     /// Something took too long.
     #[error("{0}")]
     Timeout(TimeoutKind),
+    /// A value could not be written as JSON.
+    #[cfg(feature = "json")]
+    #[error("cannot write JSON")]
+    Json(#[source] serde_json::Error),
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),

@@ -24,6 +24,8 @@ pub mod guide;
 #[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
+pub mod testing;
+#[cfg(feature = "tokio")]
 mod transport;
 
 pub use bytes::Bytes;
@@ -40,6 +42,8 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 pub use message::{Message, NotUtf8, Payload, Text};
 pub use options::{AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, ServerOptions};
 pub use peer::Peer;
+#[cfg(feature = "json")]
+pub use serde_json;
 
 #[cfg(feature = "tokio")]
 pub use client::{WebSocketClientFactory, WebSocketClientProtocol};

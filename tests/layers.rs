@@ -24,6 +24,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     &[("connection", &[])],
     &[("error", &[]), ("transport", &["error"])],
     &[("server", &[]), ("client", &[])],
+    &[("testing", &[])],
     // Pages, which import nothing.
     &[("guide", &[])],
 ];

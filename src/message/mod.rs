@@ -3,6 +3,8 @@
 //! Values only. Control frames are not messages; they have callbacks and methods of their own.
 //! Covers the data types of RFC 6455 §5.6.
 
+#[cfg(feature = "json")]
+mod json;
 mod payload;
 mod text;
 

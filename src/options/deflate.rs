@@ -31,6 +31,44 @@ pub struct DeflateOptions {
 }
 
 impl DeflateOptions {
+    /// Returns options for many connections: windows of 12 bits and memory level 5, which take less
+    /// than half of the memory and compress a little worse.
+    ///
+    /// ```
+    /// use motorway::DeflateOptions;
+    ///
+    /// let same = DeflateOptions::default()
+    ///     .server_max_window_bits(12)
+    ///     .client_max_window_bits(12)
+    ///     .mem_level(5);
+    /// assert_eq!(DeflateOptions::low_memory(), same);
+    /// ```
+    #[must_use]
+    pub fn low_memory() -> Self {
+        Self::default()
+            .server_max_window_bits(12)
+            .client_max_window_bits(12)
+            .mem_level(5)
+    }
+
+    /// Returns options without context takeover in either direction: an idle connection keeps no
+    /// compressor, and messages that resemble each other compress worse.
+    ///
+    /// ```
+    /// use motorway::DeflateOptions;
+    ///
+    /// let same = DeflateOptions::default()
+    ///     .server_no_context_takeover(true)
+    ///     .client_no_context_takeover(true);
+    /// assert_eq!(DeflateOptions::no_context(), same);
+    /// ```
+    #[must_use]
+    pub fn no_context() -> Self {
+        Self::default()
+            .server_no_context_takeover(true)
+            .client_no_context_takeover(true)
+    }
+
     /// Sets whether the server forgets its window after each message (RFC 7692 §7.1.1.1).
     ///
     /// A server does so and says so; a client asks for it and fails the handshake when it is not

@@ -23,6 +23,8 @@ mod end;
 mod flush;
 mod handler;
 mod io;
+#[cfg(feature = "json")]
+mod json;
 mod lookahead;
 mod opening;
 mod pool;
