@@ -46,7 +46,9 @@ pub use peer::Peer;
 pub use serde_json;
 
 #[cfg(feature = "tokio")]
-pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
+pub use client::{
+    Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory, WebSocketClientProtocol,
+};
 #[cfg(feature = "tokio")]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]

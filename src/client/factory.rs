@@ -2,6 +2,7 @@
 
 use super::WebSocketClientProtocol;
 use super::opening::{self, Target};
+use super::reconnect::{Reconnect, Reconnecting};
 use crate::connection::{CloseInfo, Rules, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::{TransportDetails, Url};
@@ -91,6 +92,23 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     pub async fn run(&self) -> Result<CloseInfo> {
         let (stream, details) = self.dial().await?;
         opening::run(self.target(), details, stream).await
+    }
+
+    /// Connects again whenever the policy says so, with a fresh protocol instance each time.
+    ///
+    /// ```no_run
+    /// # use motorway::{Reconnect, WebSocketClientFactory, WebSocketClientProtocol};
+    /// # struct Listener;
+    /// # impl WebSocketClientProtocol for Listener {}
+    /// # async fn example() -> motorway::Result<()> {
+    /// let factory = WebSocketClientFactory::new("ws://127.0.0.1:9000", || Listener)?;
+    /// let closed = factory.reconnect(Reconnect::default()).run().await?;
+    /// println!("{closed}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconnect(self, policy: Reconnect) -> Reconnecting<P> {
+        Reconnecting::new(self, policy)
     }
 
     /// Connects, and lets the connection run in a task of the runtime; returns its handle once the

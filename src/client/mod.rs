@@ -3,6 +3,8 @@
 mod factory;
 mod opening;
 mod protocol;
+mod reconnect;
 
 pub use factory::WebSocketClientFactory;
 pub use protocol::WebSocketClientProtocol;
+pub use reconnect::{Ended, Reconnect, Reconnecting, Retry};

@@ -31,6 +31,8 @@ mod options_tcp;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod reconnect;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod sending;
