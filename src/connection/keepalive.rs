@@ -139,15 +139,17 @@ impl Timers {
         }
     }
 
-    /// Lets the clocks go on.
-    pub fn resume(&mut self, now: Instant) {
+    /// Lets the clocks go on; returns whether they stood, so that there is a deadline to look at.
+    pub fn resume(&mut self, now: Instant) -> bool {
         if let Some(ping) = &mut self.ping
             && let Some(since) = ping.paused.take()
         {
             let pause = now - since;
             ping.next = after(ping.next, pause);
             ping.expires = ping.expires.map(|expires| after(expires, pause));
+            return true;
         }
+        false
     }
 
     /// Takes note that a close frame went out or came in: pings end, the closing deadline begins,

@@ -50,6 +50,7 @@ impl<S: Stream, H: Handler> Driver<S, H> {
     pub(crate) async fn begin(&mut self, callback: impl AsyncFnOnce(&mut H) -> HandlerResult) {
         let callback = callback(&mut self.handler);
         self.io.call(pin!(callback), &self.input).await;
+        self.io.uncork();
     }
 
     /// Runs the connection to its end.

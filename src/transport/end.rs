@@ -6,7 +6,7 @@ use super::pool::{Lease, SizeClass};
 use super::shared::{Half, PendingPing, Shared};
 use super::waiters::Wish;
 use crate::close::CloseFrame;
-use crate::connection::{CloseCause, ProtocolError, Role, State, Timers};
+use crate::connection::{CloseCause, Output, ProtocolError, Role, State, Timers};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -48,7 +48,7 @@ impl<S: Stream> Io<S> {
             let half = self.ws.0.lock();
             (
                 half.sender.state(),
-                half.buffered() == 0 && half.pong.is_none(),
+                half.buffered() == 0 && half.held.is_none(),
             )
         };
         // The server has no reason to drop TCP before our close frame is out.
@@ -182,12 +182,15 @@ impl<S> Drop for Io<S> {
 /// Those who are to be told of the end, once the lock is given back.
 struct Told {
     waiting: Vec<Waker>,
+    /// Payloads may have owners of their own, who do what they like when they are dropped.
+    output: Output,
     /// Dropping what would answer them tells those who wait for pongs.
     pings: VecDeque<PendingPing>,
 }
 
 impl Told {
     fn wake(self) {
+        drop(self.output);
         drop(self.pings);
         self.waiting.into_iter().for_each(Waker::wake);
     }
@@ -199,8 +202,7 @@ impl Shared {
         let unsent = half.buffered();
         let mut info = half.sender.end(cause);
         info.unsent_octets = unsent;
-        half.output.clear();
-        half.pong = None;
+        half.held = None;
         // Set already if the driver is dropped after the end.
         let _ = self.closed.set(Box::new(info));
         self.publish(half);
@@ -208,6 +210,7 @@ impl Shared {
         waiting.extend(half.waiters.take(Wish::End));
         Told {
             waiting,
+            output: std::mem::take(&mut half.output),
             pings: std::mem::take(&mut half.pings),
         }
     }

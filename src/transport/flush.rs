@@ -42,9 +42,15 @@ impl<S: Stream> Io<S> {
             && let Some(stream) = &mut self.stream
         {
             match Pin::new(stream).poll_flush(context) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    if !self.ws.0.has_work() {
+                        self.timers.unstalled();
+                    }
+                }
                 Poll::Ready(Err(error)) => self.end(CloseCause::Io(Arc::new(error))),
-                Poll::Pending => {}
+                // What sits in a buffer of the stream is not taken by the peer either.
+                Poll::Pending => self.timers.stalled(self.receiver.rules(), now()),
             }
         }
     }
@@ -69,12 +75,7 @@ impl<S: Stream> Io<S> {
     fn write_shared(&mut self, context: &mut Context<'_>) {
         loop {
             let mut half = self.ws.0.lock();
-            if !half.holds_pongs()
-                && let Some(payload) = half.pong.take()
-            {
-                // Not sent once the connection is closing, and then not needed.
-                let _ = half.send_pong(&payload);
-            }
+            half.release_pongs();
             let mut output = std::mem::take(&mut half.output);
             if output.is_empty() || self.stream.is_none() {
                 self.ws.0.publish(&half);

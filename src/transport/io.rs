@@ -93,13 +93,15 @@ impl<S: Stream> Io<S> {
             }
             self.ahead = None;
         }
+        if self.timers.resume(now()) {
+            self.poll_timers(context);
+        }
         if self.stream.is_none() {
             return Poll::Ready(Turn::Ended);
         }
         if self.notices.any() && !self.deaf {
             return Poll::Ready(Turn::Notice);
         }
-        self.timers.resume(now());
         if self.receiver.is_finished() {
             // Not even the end of the stream matters before our own close frame is out: a peer that
             // has said all may have shut down its side of TCP, and read on.
@@ -125,7 +127,7 @@ impl<S: Stream> Io<S> {
             self.handle_ahead(seen, rest.len());
         }
         loop {
-            let window = self.window(rest.len());
+            let window = self.window(context, rest.len());
             if window == 0 {
                 break;
             }
@@ -141,6 +143,16 @@ impl<S: Stream> Io<S> {
             .ahead
             .as_ref()
             .is_some_and(|ahead| ahead.held_close.is_some());
+        // Nothing can be answered any more once this end closes, so there is nothing to wait for.
+        if holds
+            && self.ws.0.is_closing()
+            && let Some(frame) = self
+                .ahead
+                .as_mut()
+                .and_then(|ahead| ahead.held_close.take())
+        {
+            self.receive_close(frame);
+        }
         if holds || self.ws.0.has_work() || self.ws.0.is_closing() {
             self.drive(context);
         }
@@ -191,7 +203,9 @@ impl<S: Stream> Io<S> {
             .is_none_or(|waker| !waker.will_wake(context.waker()))
         {
             self.waker = Some(context.waker().clone());
-            self.ws.0.lock().driver = self.waker.clone();
+            // Dropped without the lock: it may be the last of its task.
+            let old = self.ws.0.lock().driver.replace(context.waker().clone());
+            drop(old);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::io::{Io, Stream, Turn, add, now};
 use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
-use super::shared::{Half, PendingPing};
+use super::shared::{Half, PendingPing, Why};
 use crate::connection::Ahead;
 use bytes::BufMut;
 use std::io;
@@ -56,7 +56,7 @@ impl<S: Stream> Io<S> {
 
     /// Tells how much more may be read while a callback waits, which has left `rest` octets; stops
     /// the clocks if nothing.
-    pub(super) fn window(&mut self, rest: usize) -> usize {
+    pub(super) fn window(&mut self, context: &mut Context<'_>, rest: usize) -> usize {
         let kept = self.ahead.as_ref().map_or(0, |ahead| ahead.len());
         let finished = self.ahead.as_ref().is_some_and(|ahead| ahead.finished);
         if finished || self.receiver.is_finished() || self.stream.is_none() {
@@ -65,7 +65,8 @@ impl<S: Stream> Io<S> {
         let window = RECEIVE_WINDOW.saturating_sub(rest + kept);
         match window {
             0 => self.timers.pause(now()),
-            _ => self.timers.resume(now()),
+            _ if self.timers.resume(now()) => self.poll_timers(context),
+            _ => {}
         }
         window
     }
@@ -125,7 +126,10 @@ impl<S: Stream> Io<S> {
     pub(super) fn answer_ping(&mut self, payload: &[u8]) {
         if self.auto_pong {
             // Not sent once the connection is closing, and then not needed.
-            let _ = self.ws.0.update(|half| half.send_pong(payload));
+            let _ = self
+                .ws
+                .0
+                .update(|half| half.send_pong(payload, Why::Answer));
         }
     }
 

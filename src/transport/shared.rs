@@ -64,8 +64,8 @@ pub(super) struct Half {
     pub(super) output: Output,
     /// What the driver is writing at this moment.
     pub(super) in_flight: usize,
-    /// The answer to the newest ping, while an earlier one is not written.
-    pub(super) pong: Option<Vec<u8>>,
+    /// Pongs that wait until an earlier one is written, the newest of each kind.
+    pub(super) held: Option<Box<HeldPongs>>,
     /// How many octets are to be written until the last pong is.
     pub(super) pong_after: usize,
     /// How many octets are to be written until the last automatic ping is.
@@ -82,6 +82,20 @@ pub(super) struct Half {
     pub(super) order: Option<Order>,
 }
 
+/// The newest answer to a ping, and the newest pong that the application sent.
+#[derive(Debug, Default)]
+pub(super) struct HeldPongs {
+    answer: Option<Vec<u8>>,
+    own: Option<Vec<u8>>,
+}
+
+/// Why a pong is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    Answer,
+    Own,
+}
+
 /// A ping that the application waits for.
 #[derive(Debug)]
 pub(super) struct PendingPing {
@@ -91,7 +105,7 @@ pub(super) struct PendingPing {
 }
 
 /// What the driver is told to do at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
     /// Drop the connection.
     Abort,
@@ -128,7 +142,7 @@ impl Shared {
                 sender,
                 output: Output::default(),
                 in_flight: 0,
-                pong: None,
+                held: None,
                 pong_after: 0,
                 ping_after: 0,
                 driver: None,
@@ -273,7 +287,7 @@ impl Shared {
     }
 
     pub(super) fn order(&self, order: Order) {
-        self.command(|half| half.order = Some(order));
+        self.command(|half| half.order = half.order.max(Some(order)));
     }
 
     pub(super) fn close(
@@ -287,7 +301,7 @@ impl Shared {
 
 impl Half {
     fn has_work(&self) -> bool {
-        !self.output.is_empty() || self.pong.is_some() || self.order.is_some()
+        !self.output.is_empty() || self.held.is_some() || self.order.is_some()
     }
 
     pub(super) fn buffered(&self) -> usize {
@@ -316,21 +330,42 @@ impl Half {
 
     /// Sends a pong; while an earlier one waits behind more than a little, only the newest is kept
     /// (RFC 6455 §5.5.3), so that a peer that reads nothing costs no memory.
-    pub(super) fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        if self.holds_pongs() {
+    pub(super) fn send_pong(&mut self, payload: &[u8], why: Why) -> Result<(), SendError> {
+        if self.pong_after > PONG_BACKLOG {
             self.sender.check_control(payload)?;
-            self.pong = Some(payload.to_vec());
+            let held = self.held.get_or_insert_default();
+            let slot = match why {
+                Why::Answer => &mut held.answer,
+                Why::Own => &mut held.own,
+            };
+            *slot = Some(payload.to_vec());
             return Ok(());
         }
-        self.pong = None;
         self.sender.pong(payload, &mut self.output)?;
+        if why == Why::Answer
+            && let Some(held) = &mut self.held
+        {
+            // This one answers the ping before it, too.
+            held.answer = None;
+        }
         self.pong_after = self.buffered();
         Ok(())
     }
 
-    /// Tells whether a pong has to wait for an earlier one.
-    pub(super) fn holds_pongs(&self) -> bool {
-        self.pong_after > PONG_BACKLOG
+    /// Sends the pongs that waited if the one before them is written, or nearly so.
+    pub(super) fn release_pongs(&mut self) {
+        if self.pong_after > PONG_BACKLOG {
+            return;
+        }
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        for (payload, why) in [(held.answer, Why::Answer), (held.own, Why::Own)] {
+            if let Some(payload) = payload {
+                // Not sent once the connection is closing, and then not needed.
+                let _ = self.send_pong(&payload, why);
+            }
+        }
     }
 
     /// Takes note that so many octets of the queue were written; tells whether the last automatic

@@ -119,7 +119,12 @@ impl<'w, const END: bool> Waiting<'w, END> {
         let queue = half.waiters.queue(Self::WISH);
         match self.place.and_then(|place| queue.place(place)) {
             Some(Some(known)) if known.will_wake(context.waker()) => {}
-            Some(known) => *known = Some(context.waker().clone()),
+            Some(known) => {
+                let old = known.replace(context.waker().clone());
+                // Dropped without the lock: it may be the last of its task.
+                drop(half);
+                drop(old);
+            }
             None => self.place = queue.enter(context.waker().clone()),
         }
         Poll::Pending

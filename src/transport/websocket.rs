@@ -1,6 +1,6 @@
 //! The handle of a connection.
 
-use super::shared::{Half, Order, PendingPing, Refused, Shared};
+use super::shared::{Half, Order, PendingPing, Refused, Shared, Why};
 use super::waiters::Waiting;
 use super::writer::MessageWriter;
 use super::{Facts, cork, random};
@@ -185,14 +185,15 @@ impl WebSocket {
 
     /// Sends a pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it.
     ///
-    /// While an earlier pong waits behind more than 4 KiB, only the newest is kept: it answers the
-    /// pings before it, too, and a peer that reads nothing costs no memory.
+    /// While an earlier pong waits behind more than 4 KiB, only the newest is kept, so that a peer that
+    /// reads nothing costs no memory.
     ///
     /// # Errors
     ///
     /// Fails if the payload has more than 125 octets or the connection is closing or closed.
     pub fn pong(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.0.command(|half| half.send_pong(payload.as_ref()))
+        self.0
+            .command(|half| half.send_pong(payload.as_ref(), Why::Own))
     }
 
     /// Begins the closing handshake: returns once the close frame is queued, behind all that was

@@ -1,9 +1,9 @@
 //! What connections share: threads, corks, wakers and ports; none of it leaks or starves.
 
 use crate::probe::{What, echo, open, probe, quiet};
-use crate::wire::{Raw, Wire, masked, request, settle};
+use crate::wire::{Raw, Wire, masked, request, settle, within};
 use motorway::{CloseCode, HandlerResult, ServerOptions, WebSocket, WebSocketServerFactory};
-use motorway::{Message, WebSocketServerProtocol};
+use motorway::{Message, WebSocketClientFactory, WebSocketServerProtocol};
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -300,4 +300,86 @@ async fn a_handle_keeps_nothing_of_the_instance_alive() {
     drop(factory);
     assert_eq!(HANDLES.lock().unwrap().len(), 1);
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_sent_right_after_connect_goes_out() {
+    let server = echo().factory(ServerOptions::default());
+    let server = server.listen("127.0.0.1:0").await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let probe = probe(move |what| {
+        let tell = tell.clone();
+        async move {
+            if let What::Message(_, message) = what {
+                tell.send(message.into_owned()).unwrap();
+            }
+            Ok(())
+        }
+    });
+    let url = format!("ws://{}/", server.local_addr());
+    let factory = WebSocketClientFactory::new(url, move || probe.clone()).unwrap();
+    // On this thread, which is not the one that runs the connection.
+    let ws = factory.connect().await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    ws.send("hello").await.unwrap();
+    let echoed = within(told.recv()).await.unwrap();
+    assert_eq!(echoed.into_text().unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn an_abort_does_not_undo_the_end_of_the_server() {
+    let probe = probe(|what| async move {
+        if let What::Message(..) = what {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    });
+    let factory = probe.factory(ServerOptions::default());
+    let server = factory.listen("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let mut peer = Raw::client(stream);
+    peer.write(request("")).await;
+    peer.head().await;
+    peer.text("go").await;
+    while probe.log().count("message go") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let ws = probe.log().ws();
+    drop(server);
+    ws.abort();
+    let start = Instant::now();
+    while factory.connection_count() > 0 {
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "the callback was not dropped"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An owner of octets that asks the handle something when it is dropped.
+struct Owner(WebSocket, Vec<u8>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.0.buffered();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_owner_of_a_payload_may_use_the_handle_when_it_is_dropped() {
+    let session = open(&quiet(), ServerOptions::default()).await;
+    let ws = session.ws();
+    let payload = bytes::Bytes::from_owner(Owner(ws.clone(), vec![0; 100 << 10]));
+    ws.send(payload).await.unwrap();
+    settle().await;
+    assert!(ws.buffered() > 0);
+    ws.abort();
+    assert!(!within(ws.closed()).await.was_clean);
 }

@@ -252,3 +252,82 @@ async fn pongs_of_ones_own_cost_no_memory_either() {
     assert!(buffered < 64 << 10, "{buffered} octets");
     assert!(session.ws().is_open());
 }
+
+// Once this end closes, what waits behind the message can be answered no more.
+#[tokio::test(start_paused = true)]
+async fn a_held_close_is_released_when_this_end_closes() {
+    let probe = probe(|what| async move {
+        if let What::Message(ws, message) = what
+            && message.as_bytes() == b"first"
+        {
+            sleep(Duration::from_millis(500)).await;
+            ws.close(1000, "").await?;
+            ws.closed().await;
+        }
+        Ok(())
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    let frames = [
+        Wire::text("first"),
+        Wire::text("second"),
+        Wire::close(1000, ""),
+    ];
+    session.peer.send_all(&frames).await;
+    assert_eq!(session.peer.frame().await.code(), 1000);
+    assert!(session.end().await.was_clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clocks_go_on_after_the_window_was_full_to_the_octet() {
+    for missing in [0, 1] {
+        let (probe, gate) = gated_then_endless();
+        let options = ServerOptions::default()
+            .auto_ping_interval(Duration::from_secs(10))
+            .auto_ping_timeout(Duration::from_secs(5));
+        let (mut session, _) = open_with(&probe, options, ("", 1 << 20)).await;
+        session.peer.text("first").await;
+        settle().await;
+        // With a header of 14 octets.
+        let size = (256 << 10) - 14 - missing;
+        session.peer.send(Wire::binary(vec![0; size])).await;
+        settle().await;
+        gate.add_permits(1);
+        let ping = timeout(Duration::from_secs(60), session.peer.frame()).await;
+        assert_eq!(ping.unwrap().opcode, Opcode::Ping, "missing {missing}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_of_ones_own_takes_the_place_of_no_answer() {
+    let options = ServerOptions::default();
+    let (mut session, _) = open_with(&quiet(), options, ("", 4 << 10)).await;
+    let ws = session.ws();
+    ws.send(vec![0; 64 << 10]).await.unwrap();
+    settle().await;
+    for ping in ["one", "two", "three"] {
+        session.peer.send(Wire::ping(ping)).await;
+        settle().await;
+    }
+    ws.pong("heartbeat").unwrap();
+    session.peer.frame().await;
+    for pong in ["one", "three", "heartbeat"] {
+        assert_eq!(session.peer.frame().await, Wire::pong(pong));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_out_of_the_buffer_of_a_stream_is_dropped() {
+    let (ours, theirs) = tokio::io::duplex(4 << 10);
+    let buffered = tokio::io::BufWriter::with_capacity(64 << 10, ours);
+    let probe = quiet();
+    let options = ServerOptions::default().write_stall_timeout(Duration::from_secs(10));
+    tokio::spawn(probe.factory(options).serve_stream(buffered));
+    let mut peer = Raw::client(theirs);
+    peer.write(request("")).await;
+    peer.head().await;
+    settle().await;
+    let ws = probe.log().ws();
+    ws.send(vec![0; 32 << 10]).await.unwrap();
+    let closed = timeout(Duration::from_secs(60), ws.closed()).await;
+    assert!(!closed.unwrap().was_clean);
+}
