@@ -31,6 +31,8 @@ pub(super) struct Assembler {
     length: u64,
     /// The octets of the message so far as its frame headers announced them.
     wire: u64,
+    /// How many octets the last message had that was assembled, up to a limit.
+    proven: usize,
     body: BytesMut,
     inflation: Option<Box<Inflation>>,
 }
@@ -197,9 +199,10 @@ impl Assembler {
     }
 
     /// Makes room for a payload of which `expected` octets are announced, without trusting that
-    /// they come: some times what did.
+    /// they come: some times what did, or as many as in the message before.
     fn reserve(&mut self, expected: u64) {
-        let trusted = self.body.len().saturating_mul(GROWTH).max(TRUSTED);
+        let come = self.body.len().saturating_mul(GROWTH);
+        let trusted = come.max(self.proven).max(TRUSTED);
         self.body
             .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }
@@ -249,6 +252,7 @@ impl Assembler {
 
     /// Takes the message that was assembled.
     pub(super) fn take_message(&mut self, rules: &Rules) -> Message<'static> {
+        self.proven = self.body.len().min(MOST_PROVEN);
         let payload = self.take_body();
         match self.kind.take() {
             Some(MessageKind::Text) if rules.validate_utf8 => {
@@ -262,6 +266,8 @@ impl Assembler {
 
 /// How many octets are reserved on the word of a header, before any of them has arrived.
 const TRUSTED: usize = 1 << 10;
+/// The most that is reserved because the message before was as large.
+const MOST_PROVEN: usize = 1 << 20;
 /// How many times what has arrived is reserved for what is to come.
 const GROWTH: usize = 3;
 /// How many octets more than a sixteenth a compressed message may have beyond the limit.
