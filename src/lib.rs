@@ -22,6 +22,8 @@ mod error;
 #[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
+mod stream;
+#[cfg(feature = "tokio")]
 mod transport;
 
 pub use bytes::Bytes;
@@ -40,10 +42,14 @@ pub use options::{AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, S
 pub use peer::Peer;
 
 #[cfg(feature = "tokio")]
-pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
+pub use client::{Connector, WebSocketClientFactory, WebSocketClientProtocol, connect};
 #[cfg(feature = "tokio")]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
-pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+pub use server::{
+    HandlerProtocol, Server, WebSocketServerFactory, WebSocketServerProtocol, serve, serve_with,
+};
+#[cfg(feature = "tokio")]
+pub use stream::{WebSocketReader, WebSocketStream, WebSocketWriter};
 #[cfg(feature = "tokio")]
 pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

@@ -1,8 +1,10 @@
-//! Clients: the protocol trait and the factory.
+//! Clients: the protocol trait, the factory, streams.
 
+mod connector;
 mod factory;
 mod opening;
 mod protocol;
 
+pub use connector::{Connector, connect};
 pub use factory::WebSocketClientFactory;
 pub use protocol::WebSocketClientProtocol;

@@ -1,6 +1,7 @@
 //! A server's connection from the first octet to the last.
 
 use super::WebSocketServerProtocol;
+use super::companion::Companion;
 use super::factory::{FactoryShared, Settings};
 use super::lifecycle::{Counted, Lifecycle, Registered, Served};
 use super::protocol::ServerHandler;
@@ -30,6 +31,7 @@ pub(super) struct Incoming<S> {
 /// A connection whose opening handshake is done.
 struct Opened<S, P> {
     driver: Driver<S, ServerHandler<P>>,
+    companion: Option<Box<Companion>>,
     _registered: Registered,
     _counted: Counted,
 }
@@ -44,7 +46,11 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
     let opening = Box::pin(open(factory, lifecycle, incoming));
     async move {
         let mut opened = opening.await?;
-        Ok(opened.driver.run().await)
+        match opened.companion.take() {
+            None => Ok(opened.driver.run().await),
+            // Boxed, so that those who have none do not carry the room for it.
+            Some(companion) => Ok(companion.run(opened.driver).await),
+        }
     }
 }
 
@@ -133,9 +139,15 @@ impl<S: Stream> Opening<S> {
         } else if self.lifecycle.draining.is_cancelled() {
             ws.shut_down(super::listen::going_away());
         }
+        let companion = factory.beside.map(|beside| {
+            let mut companion = beside(&handler.0, ws.clone(), request);
+            companion.belong_to(Arc::clone(&self.lifecycle));
+            Box::new(companion)
+        });
         let driver = Driver::new(stream, (ws, receiver), handler, early);
         Ok(Opened {
             driver,
+            companion,
             _registered: registered,
             _counted: counted,
         })

@@ -176,24 +176,12 @@ async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> 
     if let CloseCause::Timeout(kind) = info.cause {
         io.call(pin!(handler.on_timeout(&ws, kind)), &[]).await;
     }
-    if let Some(error) = error_of(&info.cause) {
+    if let Some(error) = Error::of_cause(&info.cause) {
         io.call(pin!(handler.on_error(&error)), &[]).await;
     }
     io.call(pin!(handler.on_close(info.clone())), &[]).await;
     io.uncork();
     info
-}
-
-fn error_of(cause: &CloseCause) -> Option<Error> {
-    match cause {
-        CloseCause::Protocol(error) => Some(Error::Protocol(*error)),
-        CloseCause::Io(error) => Some(Error::Io(std::io::Error::new(
-            error.kind(),
-            std::sync::Arc::clone(error),
-        ))),
-        CloseCause::Timeout(kind) => Some(Error::Timeout(*kind)),
-        _ => None,
-    }
 }
 
 fn log_end(ws: &WebSocket, info: &CloseInfo) {

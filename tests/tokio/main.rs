@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod handle;
 #[cfg(test)]
+mod handler;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod options_client;
@@ -38,6 +40,8 @@ mod sending;
 mod server;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod stream;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
