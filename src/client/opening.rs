@@ -80,6 +80,8 @@ pub(super) async fn own<S: Stream>(
         request: Box::new(server::sent(&request, peer)),
         response: Some(response),
     };
+    let hold = Arc::clone(&inbox);
+    driver.hold_close(hold);
     let driving: Driving = Box::pin(async move {
         driver.run().await;
     });

@@ -2,8 +2,8 @@
 
 use super::lifecycle::Lifecycle;
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, CloseInfo, Endpoint};
-use crate::error::HandlerResult;
+use crate::connection::{CloseCause, CloseInfo, Endpoint, SendError};
+use crate::error::{Error, HandlerResult};
 use crate::stream::{Inbox, Owner, WebSocketStream, go_away, poll_last};
 use crate::transport::{Driver, Handler, Panicked, Stream, WebSocket, catch_panic};
 use std::future::poll_fn;
@@ -35,6 +35,10 @@ impl Companion {
             handler,
             lifecycle: Arc::default(),
         }
+    }
+
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.inbox)
     }
 
     /// Says whose shutdown drops the handler.
@@ -103,6 +107,11 @@ impl Companion {
     }
 }
 
+/// Tells whether an error comes from this crate.
+fn is_ours(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.is::<Error>() || error.is::<SendError>()
+}
+
 /// Closes the connection as its handler has ended.
 fn settle(ws: &WebSocket, outcome: Result<HandlerResult, Panicked>) {
     let (connection, peer) = (ws.id(), ws.peer());
@@ -110,9 +119,9 @@ fn settle(ws: &WebSocket, outcome: Result<HandlerResult, Panicked>) {
         Ok(Ok(())) => (CloseFrame::new(CloseCode::NORMAL, ""), CloseCause::Local),
         Ok(Err(error)) => {
             match error.source() {
-                // Most likely it has failed because of that.
-                Some(error) if ws.close_info().is_some() => {
-                    tracing::debug!(connection, %peer, error, "handler failed after the end");
+                // It has noticed that the connection is at its end, as `?` makes it.
+                Some(error) if !ws.is_open() && is_ours(error) => {
+                    tracing::debug!(connection, %peer, error, "handler ends with its connection");
                 }
                 Some(error) => tracing::error!(connection, %peer, error, "handler failed"),
                 None => tracing::debug!(connection, %peer, %error, "handler closes"),

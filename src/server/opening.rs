@@ -144,7 +144,10 @@ impl<S: Stream> Opening<S> {
             companion.belong_to(Arc::clone(&self.lifecycle));
             Box::new(companion)
         });
-        let driver = Driver::new(stream, (ws, receiver), handler, early);
+        let mut driver = Driver::new(stream, (ws, receiver), handler, early);
+        if let Some(companion) = &companion {
+            driver.hold_close(companion.inbox());
+        }
         Ok(Opened {
             driver,
             companion,

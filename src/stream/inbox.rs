@@ -2,10 +2,14 @@
 
 use crate::error::HandlerResult;
 use crate::message::Message;
+use crate::transport::Hold;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The messages between the driver of a connection and the one who reads them.
 ///
@@ -24,6 +28,10 @@ struct State {
     is_unread: bool,
     /// The stream was dropped, and the task of the connection is to see to it.
     is_abandoned: bool,
+    /// The reader has taken messages, so it handles them until it comes back.
+    has_taken: bool,
+    /// The driver waits for the reader to come back.
+    is_awaited: bool,
     reader: Option<Waker>,
     /// The task of the connection.
     task: Option<Waker>,
@@ -76,12 +84,16 @@ impl Inbox {
             if !matches!(&state.reader, Some(known) if known.will_wake(context.waker())) {
                 state.reader = Some(context.waker().clone());
             }
+            let task = state.task.clone().filter(|_| state.is_awaited);
+            drop(state);
+            task.into_iter().for_each(Waker::wake);
             return Poll::Pending;
         }
         if into.capacity() > KEPT {
             *into = VecDeque::new();
         }
         std::mem::swap(&mut state.messages, into);
+        state.has_taken = true;
         let was_full = std::mem::take(&mut state.octets) > ROOM;
         let task = state.task.clone().filter(|_| was_full);
         drop(state);
@@ -125,7 +137,32 @@ impl Inbox {
     }
 }
 
+impl Hold for Inbox {
+    fn catch_up(&self) -> Pin<Box<dyn Future<Output = HandlerResult> + Send + '_>> {
+        let coming_back = poll_fn(|context| {
+            let mut state = self.lock();
+            if state.is_caught_up() {
+                return Poll::Ready(());
+            }
+            state.is_awaited = true;
+            state.keep(context.waker());
+            Poll::Pending
+        });
+        Box::pin(async move {
+            // One that reads no more, but sends, is not to delay the close for long.
+            let _ = timeout(PATIENCE, coming_back).await;
+            Ok(())
+        })
+    }
+}
+
 impl State {
+    /// Tells whether the reader has handled everything that it was given, and waits for more.
+    fn is_caught_up(&self) -> bool {
+        let is_idle = self.reader.is_some() || !self.has_taken;
+        self.is_unread || (self.messages.is_empty() && is_idle)
+    }
+
     fn keep(&mut self, waker: &Waker) {
         if !matches!(&self.task, Some(known) if known.will_wake(waker)) {
             self.task = Some(waker.clone());
@@ -135,5 +172,7 @@ impl State {
 
 /// The driver waits while more octets than this wait for the reader, who may have as many again.
 const ROOM: usize = 32 << 10;
+/// How long the peer's close frame waits for a reader who handles messages that came before it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The most places of a queue that is kept when it is empty.
 const KEPT: usize = 64;

@@ -54,6 +54,10 @@ use std::task::{Context, Poll};
 /// messages wait to be received, and 256 KiB are read ahead behind them; then TCP holds the peer
 /// back. A message that is larger waits by itself.
 ///
+/// The peer's close frame is answered once the messages before it are handled, which is when `recv`
+/// is called again, so that answers to them are not lost; but no later than a second after it came.
+/// After that `send` fails, and what is left can still be received.
+///
 /// # Dropping it
 ///
 /// Dropping an open stream sends close 1001 if the socket takes it at once, and drops the

@@ -36,6 +36,7 @@ mod writer;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
 pub(crate) use handler::{Handler, impl_handler};
+pub(crate) use io::Hold;
 pub use io::Stream;
 pub(crate) use opening::{
     Panicked, catch_panic, close_stream, read_request, read_response, within, write_all,

@@ -43,6 +43,8 @@ mod sharing;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]
+mod stream_cancellation;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod waiting;

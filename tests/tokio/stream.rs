@@ -185,6 +185,46 @@ async fn pings_are_answered_and_messages_sent_while_nobody_receives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_close_waits_a_second_for_answers_and_no_longer() {
+    let (mut ws, mut peer) = open().await;
+    peer.send_all(&[Wire::text("1"), Wire::text("2"), Wire::close(1000, "")])
+        .await;
+    for number in ["1", "2"] {
+        assert_eq!(text(ws.recv().await.unwrap()), number);
+        sleep(Duration::from_millis(400)).await;
+        ws.send(number).await.unwrap();
+        assert_eq!(peer.frame().await, Wire::text(number).masked());
+    }
+    let asked = Instant::now();
+    let (end, close) = tokio::join!(timeout(Duration::from_millis(1), ws.recv()), peer.frame());
+    assert!(end.is_err() && asked.elapsed() < Duration::from_millis(2));
+    assert_eq!(close.code(), 1000);
+    // One that sends, and receives no more.
+    let (mut ws, mut peer) = open().await;
+    peer.send_all(&[
+        Wire::text("subscribe"),
+        Wire::text("x"),
+        Wire::close(1000, ""),
+    ])
+    .await;
+    assert_eq!(text(ws.recv().await.unwrap()), "subscribe");
+    let asked = Instant::now();
+    while ws.send("tick").await.is_ok() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let waited = asked.elapsed();
+    assert!(waited > Duration::from_millis(800) && waited < Duration::from_millis(1200));
+    assert_eq!(text(ws.recv().await.unwrap()), "x");
+    // And one that has received nothing that it could answer.
+    let (ws, mut peer) = open().await;
+    let asked = Instant::now();
+    peer.send(Wire::close(1000, "")).await;
+    assert_eq!(peer.frame().await.code(), 1000);
+    assert!(asked.elapsed() < Duration::from_millis(1));
+    drop(ws);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_holds_the_peer_back() {
     let (mut ws, peer) = open().await;
     let mut peer = peer.stream;
