@@ -1,6 +1,7 @@
 //! Runs what the examples on streams are made of.
 
-#![cfg(all(test, feature = "tokio"))]
+#![cfg(test)]
+#![cfg(feature = "tokio")]
 
 use motorway::{CloseCode, HandlerResult, Message, Server, WebSocketStream, connect, serve};
 use std::sync::{Arc, Mutex};

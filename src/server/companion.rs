@@ -42,29 +42,19 @@ impl Companion {
     }
 
     /// Says whose shutdown drops the handler.
-    pub(super) fn belong_to(&mut self, lifecycle: Arc<Lifecycle>) {
-        self.lifecycle = lifecycle;
+    pub(super) fn belonging_to(self, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { lifecycle, ..self }
     }
 
     /// Runs the connection and the handler to their ends, whichever comes first.
-    pub(super) fn run<S: Stream, H: Handler + 'static>(
-        self: Box<Self>,
-        driver: Driver<S, H>,
-    ) -> Pin<Box<dyn Future<Output = CloseInfo> + Send>> {
-        Box::pin(self.run_both(driver))
-    }
-
-    async fn run_both<S: Stream, H: Handler>(
-        self: Box<Self>,
-        mut driver: Driver<S, H>,
-    ) -> CloseInfo {
+    pub(super) async fn run<S: Stream, H: Handler>(self, mut driver: Driver<S, H>) -> CloseInfo {
         let Self {
             ws,
             stream,
             inbox,
             handler,
             lifecycle,
-        } = *self;
+        } = self;
         let mut driving = pin!(Some(async move { driver.run().await }));
         // Called inside, so that a panic before the first await is caught, too.
         let mut handling = pin!(Some(catch_panic(async move { handler(stream).await })));

@@ -17,7 +17,7 @@ use crate::transport::{
     read_request, within, write_all,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, timeout};
 
@@ -29,11 +29,39 @@ pub(super) struct Incoming<S> {
 }
 
 /// A connection whose opening handshake is done.
-struct Opened<S, P> {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "plain connections are the many, and are to be one allocation"
+)]
+enum Opened<S, P> {
+    Plain(Listed<S, P>),
+    /// Boxed, so that those without a companion do not carry the room for it.
+    WithCompanion(Pin<Box<dyn Future<Output = CloseInfo> + Send>>),
+}
+
+/// A driver, listed and counted as long as it is kept.
+struct Listed<S, P> {
     driver: Driver<S, ServerHandler<P>>,
-    companion: Option<Box<Companion>>,
     _registered: Registered,
     _counted: Counted,
+}
+
+impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
+    /// Begins to run the connection beside a companion, if there is one.
+    fn beside(mut self, companion: Option<Companion>) -> Opened<S, P> {
+        let Some(companion) = companion else {
+            return Opened::Plain(self);
+        };
+        self.driver.hold_close(companion.inbox());
+        Opened::WithCompanion(Box::pin(async move {
+            let Self {
+                driver,
+                _registered,
+                _counted,
+            } = self;
+            companion.run(driver).await
+        }))
+    }
 }
 
 /// Serves one connection. The opening handshake is boxed, so that an open connection does not
@@ -45,11 +73,11 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
 ) -> impl Future<Output = Served> + Send {
     let opening = Box::pin(open(factory, lifecycle, incoming));
     async move {
+        // Bound once: what is moved is twice in the future.
         let mut opened = opening.await?;
-        match opened.companion.take() {
-            None => Ok(opened.driver.run().await),
-            // Boxed, so that those who have none do not carry the room for it.
-            Some(companion) => Ok(companion.run(opened.driver).await),
+        match &mut opened {
+            Opened::Plain(listed) => Ok(listed.driver.run().await),
+            Opened::WithCompanion(running) => Ok(running.await),
         }
     }
 }
@@ -140,20 +168,16 @@ impl<S: Stream> Opening<S> {
             ws.shut_down(super::listen::going_away());
         }
         let companion = factory.beside.map(|beside| {
-            let mut companion = beside(&handler.0, ws.clone(), request);
-            companion.belong_to(Arc::clone(&self.lifecycle));
-            Box::new(companion)
+            let lifecycle = Arc::clone(&self.lifecycle);
+            beside(&handler.0, ws.clone(), request).belonging_to(lifecycle)
         });
-        let mut driver = Driver::new(stream, (ws, receiver), handler, early);
-        if let Some(companion) = &companion {
-            driver.hold_close(companion.inbox());
-        }
-        Ok(Opened {
+        let driver = Driver::new(stream, (ws, receiver), handler, early);
+        let listed = Listed {
             driver,
-            companion,
             _registered: registered,
             _counted: counted,
-        })
+        };
+        Ok(listed.beside(companion))
     }
 
     /// Reads the request and checks it; answers one that is not acceptable.

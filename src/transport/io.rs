@@ -40,8 +40,7 @@ pub(super) struct Io<S> {
     /// Whether the application takes no more events, since a callback has failed.
     pub(super) deaf: bool,
     pub(super) auto_pong: bool,
-    /// Who has to catch up before the peer's close frame is answered.
-    #[expect(clippy::redundant_allocation, reason = "few connections have one")]
+    /// Who has to catch up before the peer's close frame is answered. Boxed, since few have one.
     pub(super) hold: Option<Box<Arc<dyn Hold>>>,
     /// Whether what was given to the stream may still sit in a buffer of its own.
     pub(super) unflushed: bool,

@@ -321,15 +321,16 @@ async fn a_sink_waits_for_a_slow_peer() {
     within(reading).await.unwrap();
 }
 
+// What every connection with a handler costs on the heap besides what the handler holds.
 #[tokio::test(start_paused = true)]
-async fn many_idle_handlers_are_small() {
+async fn the_future_of_a_handler_is_small() {
     let factory = WebSocketServerFactory::from_handler(|mut ws| async move {
         while ws.recv().await?.is_some() {}
         Ok(())
     });
     let (ours, theirs) = tokio::io::duplex(1000);
     let serving = factory.serve_stream(ours);
-    assert!(size_of_val(&serving) <= 1, "{}", size_of_val(&serving));
+    assert!(size_of_val(&serving) <= 656, "{}", size_of_val(&serving));
     let _task = tokio::spawn(serving);
     let mut peer = Raw::client(theirs);
     peer.write(request("")).await;
