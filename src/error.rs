@@ -1,7 +1,7 @@
 //! The errors of this crate as its users see them.
 
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{ProtocolError, SendError, TimeoutKind};
+use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
 use crate::handshake::{HandshakeError, UrlFault};
 use crate::options::OptionsError;
 use std::borrow::Cow;
@@ -36,6 +36,10 @@ pub enum Error {
     /// Something took too long.
     #[error("{0}")]
     Timeout(TimeoutKind),
+    /// The connection was lost in another way: dropped by the peer without a close frame, or by this
+    /// end.
+    #[error("connection {0}")]
+    Closed(Box<CloseInfo>),
     /// A value could not be written as JSON.
     #[cfg(feature = "json")]
     #[error("cannot write JSON")]
@@ -43,6 +47,26 @@ pub enum Error {
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// Returns the error that ended a connection, if its end was one.
+    pub(crate) fn of_cause(cause: &CloseCause) -> Option<Self> {
+        match cause {
+            CloseCause::Protocol(error) => Some(Self::Protocol(*error)),
+            CloseCause::Io(error) => Some(Self::Io(io::Error::new(
+                error.kind(),
+                std::sync::Arc::clone(error),
+            ))),
+            CloseCause::Timeout(kind) => Some(Self::Timeout(*kind)),
+            _ => None,
+        }
+    }
+
+    /// Makes the error of a connection that did not end in order.
+    pub(crate) fn from_end(info: &CloseInfo) -> Self {
+        Self::of_cause(&info.cause).unwrap_or_else(|| Self::Closed(Box::new(info.clone())))
+    }
 }
 
 impl From<HandshakeError> for Error {

@@ -24,6 +24,8 @@ pub mod guide;
 #[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
+mod stream;
+#[cfg(feature = "tokio")]
 pub mod testing;
 #[cfg(feature = "tokio")]
 mod transport;
@@ -47,11 +49,16 @@ pub use serde_json;
 
 #[cfg(feature = "tokio")]
 pub use client::{
-    Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory, WebSocketClientProtocol,
+    Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
+    WebSocketClientProtocol, connect,
 };
 #[cfg(feature = "tokio")]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
-pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+pub use server::{
+    HandlerProtocol, Server, WebSocketServerFactory, WebSocketServerProtocol, serve, serve_with,
+};
+#[cfg(feature = "tokio")]
+pub use stream::{WebSocketReader, WebSocketStream, WebSocketWriter};
 #[cfg(feature = "tokio")]
 pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

@@ -23,6 +23,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     ],
     &[("connection", &[])],
     &[("error", &[]), ("transport", &["error"])],
+    &[("stream", &[])],
     &[("server", &[]), ("client", &[])],
     &[("testing", &[])],
     // Pages, which import nothing.

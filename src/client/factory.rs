@@ -165,7 +165,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         .await
     }
 
-    fn target(&self) -> Target<P> {
+    pub(super) fn target(&self) -> Target<P> {
         Target {
             url: self.url.clone(),
             options: Arc::clone(&self.options),
@@ -174,7 +174,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         }
     }
 
-    async fn dial(&self) -> Result<(TcpStream, TransportDetails)> {
+    pub(super) async fn dial(&self) -> Result<(TcpStream, TransportDetails)> {
         if self.url.is_secure() {
             let text =
                 "wss URLs need a TLS stream: connect it and use connect_stream or run_stream";

@@ -1,10 +1,12 @@
-//! Clients: the protocol trait and the factory.
+//! Clients: the protocol trait, the factory, streams.
 
+mod connector;
 mod factory;
 mod opening;
 mod protocol;
 mod reconnect;
 
+pub use connector::{Connector, connect};
 pub use factory::WebSocketClientFactory;
 pub use protocol::WebSocketClientProtocol;
 pub use reconnect::{Ended, Reconnect, Reconnecting, Retry};

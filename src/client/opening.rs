@@ -1,6 +1,7 @@
 //! A client's connection from the first octet to the last.
 
 use super::WebSocketClientProtocol;
+use super::connector::InboxProtocol;
 use super::protocol::ClientHandler;
 use crate::close::CloseCode;
 use crate::connection::{
@@ -8,8 +9,10 @@ use crate::connection::{
 };
 use crate::error::{Error, HandlerError, Result};
 use crate::handshake::client::{self, ConnectionResponse};
+use crate::handshake::server;
 use crate::handshake::{Agreed, HeadLimits, HeadReader, TransportDetails, Url};
 use crate::options::ClientOptions;
+use crate::stream::{Driving, Heads, Owner, WebSocketStream};
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, masking_key, random_octets,
     read_response, within, write_all,
@@ -29,6 +32,9 @@ pub(super) struct Target<P> {
 struct Opened<S, P> {
     driver: Driver<S, ClientHandler<P>>,
     ws: WebSocket,
+    /// The octets of the request.
+    request: Vec<u8>,
+    response: Box<ConnectionResponse>,
 }
 
 /// Opens a connection on a stream and runs it to its end.
@@ -37,8 +43,8 @@ pub(super) async fn run<P: WebSocketClientProtocol, S: Stream>(
     details: TransportDetails,
     stream: S,
 ) -> Result<CloseInfo> {
-    let mut opened = Box::pin(open(target, details, stream)).await?;
-    Ok(opened.driver.run().await)
+    let Opened { mut driver, .. } = Box::pin(open(target, details, stream)).await?;
+    Ok(driver.run().await)
 }
 
 /// Opens a connection on a stream and lets it run in a task.
@@ -47,12 +53,40 @@ pub(super) async fn spawn<P: WebSocketClientProtocol, S: Stream>(
     details: TransportDetails,
     stream: S,
 ) -> Result<WebSocket> {
-    let mut opened = Box::pin(open(target, details, stream)).await?;
-    let ws = opened.ws.clone();
+    let opened = Box::pin(open(target, details, stream)).await?;
+    let Opened { mut driver, ws, .. } = opened;
     tokio::spawn(async move {
-        opened.driver.run().await;
+        driver.run().await;
     });
     Ok(ws)
+}
+
+/// Opens a connection on a stream; lets it run in a task, as long as what is returned is kept.
+pub(super) async fn own<S: Stream>(
+    target: Target<InboxProtocol>,
+    details: TransportDetails,
+    stream: S,
+) -> Result<WebSocketStream> {
+    let inbox = Arc::clone(&target.instance.0);
+    let peer = details.peer().clone();
+    let opened = Box::pin(open(target, details, stream)).await?;
+    let Opened {
+        mut driver,
+        ws,
+        request,
+        response,
+    } = opened;
+    let heads = Heads {
+        request: Box::new(server::sent(&request, peer)),
+        response: Some(response),
+    };
+    let hold = Arc::clone(&inbox);
+    driver.hold_close(hold);
+    let driving: Driving = Box::pin(async move {
+        driver.run().await;
+    });
+    let owner = Owner::new(ws, inbox, heads).driven_by(driving);
+    Ok(WebSocketStream::new(owner))
 }
 
 async fn open<P: WebSocketClientProtocol, S: Stream>(
@@ -74,7 +108,7 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         details,
     };
     match opening.shake_hands(stream, &mut handler).await {
-        Ok((stream, response, agreed, early)) => {
+        Ok((stream, (request, response), agreed, early)) => {
             let (ws, receiver) = opening.halves(agreed);
             let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
             driver
@@ -83,7 +117,12 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
                     verdict.map_err(decline)
                 })
                 .await;
-            Ok(Opened { driver, ws })
+            Ok(Opened {
+                driver,
+                ws,
+                request,
+                response: Box::new(response),
+            })
         }
         Err(error) => {
             let peer = opening.details.peer();
@@ -119,7 +158,7 @@ impl Opening {
         &self,
         mut stream: S,
         handler: &mut ClientHandler<P>,
-    ) -> Result<(S, ConnectionResponse, Agreed, Vec<u8>)> {
+    ) -> Result<(S, (Vec<u8>, ConnectionResponse), Agreed, Vec<u8>)> {
         let time = self.options.common.open_handshake_timeout;
         let deadline = time.map(|time| Instant::now() + time);
         let connecting = catch_panic(handler.0.on_connecting(&self.details));
@@ -139,7 +178,7 @@ impl Opening {
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
         let (mut response, agreed) = client::check(head, &sent)?;
         response.set_peer(self.details.peer().clone());
-        Ok((stream, response, agreed, early))
+        Ok((stream, (request, response), agreed, early))
     }
 
     fn halves(&self, agreed: Agreed) -> (WebSocket, Receiver) {

@@ -26,13 +26,13 @@ pub(super) struct Assembler {
     kind: Option<MessageKind>,
     compressed: bool,
     utf8: Utf8Validator,
-    fragments: u64,
+    fragments: u32,
     /// The octets of the message so far, uncompressed, whether still in `body` or handed over.
     length: u64,
     /// The octets of the message so far as its frame headers announced them.
     wire: u64,
     /// How many octets the last message had that was assembled, up to a limit.
-    proven: usize,
+    proven: u32,
     body: BytesMut,
     inflation: Option<Box<Inflation>>,
 }
@@ -68,12 +68,12 @@ impl Assembler {
                 Place::First
             }
         };
-        self.fragments += 1;
+        self.fragments = self.fragments.saturating_add(1);
         if header.length > rules.max_frame {
             let (size, limit) = (header.length, rules.max_frame);
             return Err(ProtocolError::FrameTooLarge { size, limit });
         }
-        if self.fragments > rules.max_fragments {
+        if u64::from(self.fragments) > rules.max_fragments {
             return Err(ProtocolError::TooManyFragments {
                 limit: rules.max_fragments,
             });
@@ -97,7 +97,7 @@ impl Assembler {
             return rules.max_message;
         }
         let overhead = rules.max_message / 16 + OVERHEAD;
-        let flushes = self.fragments.saturating_mul(FLUSH);
+        let flushes = u64::from(self.fragments).saturating_mul(FLUSH);
         rules
             .max_message
             .saturating_add(overhead)
@@ -202,7 +202,7 @@ impl Assembler {
     /// they come: some times what did, or as many as in the message before.
     fn reserve(&mut self, expected: u64) {
         let come = self.body.len().saturating_mul(GROWTH);
-        let trusted = come.max(self.proven).max(TRUSTED);
+        let trusted = come.max(self.proven as usize).max(TRUSTED);
         self.body
             .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }
@@ -252,7 +252,8 @@ impl Assembler {
 
     /// Takes the message that was assembled.
     pub(super) fn take_message(&mut self, rules: &Rules) -> Message<'static> {
-        self.proven = self.body.len().min(MOST_PROVEN);
+        let length = u32::try_from(self.body.len());
+        self.proven = length.unwrap_or(MOST_PROVEN).min(MOST_PROVEN);
         let payload = self.take_body();
         match self.kind.take() {
             Some(MessageKind::Text) if rules.validate_utf8 => {
@@ -267,7 +268,7 @@ impl Assembler {
 /// How many octets are reserved on the word of a header, before any of them has arrived.
 const TRUSTED: usize = 1 << 10;
 /// The most that is reserved because the message before was as large.
-const MOST_PROVEN: usize = 1 << 20;
+const MOST_PROVEN: u32 = 1 << 20;
 /// How many times what has arrived is reserved for what is to come.
 const GROWTH: usize = 3;
 /// How many octets more than a sixteenth a compressed message may have beyond the limit.

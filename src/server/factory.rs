@@ -1,12 +1,15 @@
 //! The factory of a server's connections.
 
+use super::companion::Companion;
 use super::lifecycle::{Counter, Lifecycle};
 use super::opening::{self, Incoming};
 use super::{Server, WebSocketServerProtocol};
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
+use crate::handshake::server::ConnectionRequest;
 use crate::options::ServerOptions;
 use crate::peer::Peer;
+use crate::transport::WebSocket;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,9 +43,14 @@ pub struct WebSocketServerFactory<P> {
 /// What the connections of a factory share.
 pub(super) struct FactoryShared<P> {
     pub(super) make: Box<dyn Fn() -> P + Send + Sync>,
+    /// Makes what runs beside the driver of a connection.
+    pub(super) beside: Option<Beside<P>>,
     settings: Mutex<Arc<Settings>>,
     pub(super) counter: Arc<Counter>,
 }
+
+/// Makes a companion for an instance whose connection has just opened.
+pub(super) type Beside<P> = fn(&P, WebSocket, Box<ConnectionRequest>) -> Companion;
 
 /// The options of a factory, and the rules that follow from them.
 #[derive(Debug)]
@@ -69,8 +77,16 @@ impl<P> FactoryShared<P> {
 impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Makes a factory that calls `make` for each connection, with the default options.
     pub fn new(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
+        Self::beside(make, None)
+    }
+
+    pub(super) fn beside(
+        make: impl Fn() -> P + Send + Sync + 'static,
+        beside: Option<Beside<P>>,
+    ) -> Self {
         let shared = FactoryShared {
             make: Box::new(make),
+            beside,
             settings: Mutex::new(Settings::new(ServerOptions::default())),
             counter: Arc::default(),
         };

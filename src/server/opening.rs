@@ -1,6 +1,7 @@
 //! A server's connection from the first octet to the last.
 
 use super::WebSocketServerProtocol;
+use super::companion::Companion;
 use super::factory::{FactoryShared, Settings};
 use super::lifecycle::{Counted, Lifecycle, Registered, Served};
 use super::protocol::ServerHandler;
@@ -16,7 +17,7 @@ use crate::transport::{
     read_request, within, write_all,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, timeout};
 
@@ -28,10 +29,39 @@ pub(super) struct Incoming<S> {
 }
 
 /// A connection whose opening handshake is done.
-struct Opened<S, P> {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "plain connections are the many, and are to be one allocation"
+)]
+enum Opened<S, P> {
+    Plain(Listed<S, P>),
+    /// Boxed, so that those without a companion do not carry the room for it.
+    WithCompanion(Pin<Box<dyn Future<Output = CloseInfo> + Send>>),
+}
+
+/// A driver, listed and counted as long as it is kept.
+struct Listed<S, P> {
     driver: Driver<S, ServerHandler<P>>,
     _registered: Registered,
     _counted: Counted,
+}
+
+impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
+    /// Begins to run the connection beside a companion, if there is one.
+    fn beside(mut self, companion: Option<Companion>) -> Opened<S, P> {
+        let Some(companion) = companion else {
+            return Opened::Plain(self);
+        };
+        self.driver.hold_close(companion.inbox());
+        Opened::WithCompanion(Box::pin(async move {
+            let Self {
+                driver,
+                _registered,
+                _counted,
+            } = self;
+            companion.run(driver).await
+        }))
+    }
 }
 
 /// Serves one connection. The opening handshake is boxed, so that an open connection does not
@@ -43,8 +73,12 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
 ) -> impl Future<Output = Served> + Send {
     let opening = Box::pin(open(factory, lifecycle, incoming));
     async move {
+        // Bound once: what is moved is twice in the future.
         let mut opened = opening.await?;
-        Ok(opened.driver.run().await)
+        match &mut opened {
+            Opened::Plain(listed) => Ok(listed.driver.run().await),
+            Opened::WithCompanion(running) => Ok(running.await),
+        }
     }
 }
 
@@ -133,12 +167,17 @@ impl<S: Stream> Opening<S> {
         } else if self.lifecycle.draining.is_cancelled() {
             ws.shut_down(super::listen::going_away());
         }
+        let companion = factory.beside.map(|beside| {
+            let lifecycle = Arc::clone(&self.lifecycle);
+            beside(&handler.0, ws.clone(), request).belonging_to(lifecycle)
+        });
         let driver = Driver::new(stream, (ws, receiver), handler, early);
-        Ok(Opened {
+        let listed = Listed {
             driver,
             _registered: registered,
             _counted: counted,
-        })
+        };
+        Ok(listed.beside(companion))
     }
 
     /// Reads the request and checks it; answers one that is not acceptable.

@@ -2,7 +2,7 @@
 
 use super::WebSocket;
 use super::handler::Handler;
-use super::io::{Io, Stream, Turn, add};
+use super::io::{Hold, Io, Stream, Turn, add};
 use super::pool::Lease;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
@@ -10,6 +10,7 @@ use crate::error::{Error, HandlerError, HandlerResult};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A connection with its protocol instance, from the opening to the close.
@@ -44,6 +45,11 @@ impl<S: Stream, H: Handler> Driver<S, H> {
             handler,
             input: Lease::from(early),
         }
+    }
+
+    /// Lets `hold` catch up before the peer's close frame is answered.
+    pub(crate) fn hold_close(&mut self, hold: Arc<dyn Hold>) {
+        self.io.hold = Some(Box::new(hold));
     }
 
     /// Runs a callback that comes before `on_open`; if it fails, only the end is told.
@@ -147,9 +153,25 @@ fn deliver<'a, S: Stream, H: Handler>(
             Event::MessageEnd => io.call(pin!(handler.on_message_end(&ws)), rest).await,
             Event::Ping(payload) => io.call(pin!(handler.on_ping(&ws, &payload)), rest).await,
             Event::Pong(payload) => io.call(pin!(handler.on_pong(&ws, &payload)), rest).await,
-            Event::Message(_) | Event::Close(_) => {}
+            Event::Close(frame) => {
+                if let Some(hold) = io.hold.take() {
+                    // Boxed, so that those who have none do not carry the room for it.
+                    Box::pin(catch_up(io, *hold, (frame, rest))).await;
+                }
+            }
+            Event::Message(_) => {}
         }
     }
+}
+
+/// Answers the peer's close frame once `hold` has caught up.
+async fn catch_up<S: Stream>(
+    io: &mut Io<S>,
+    hold: Arc<dyn Hold>,
+    (frame, rest): (Option<CloseFrame>, &[u8]),
+) {
+    io.call(pin!(hold.catch_up()), rest).await;
+    io.receive_close(frame);
 }
 
 /// Calls back for what has happened apart from what arrives.
@@ -177,24 +199,12 @@ async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> 
     if let CloseCause::Timeout(kind) = info.cause {
         io.call(pin!(handler.on_timeout(&ws, kind)), &[]).await;
     }
-    if let Some(error) = error_of(&info.cause) {
+    if let Some(error) = Error::of_cause(&info.cause) {
         io.call(pin!(handler.on_error(&error)), &[]).await;
     }
     io.call(pin!(handler.on_close(info.clone())), &[]).await;
     io.uncork();
     info
-}
-
-fn error_of(cause: &CloseCause) -> Option<Error> {
-    match cause {
-        CloseCause::Protocol(error) => Some(Error::Protocol(*error)),
-        CloseCause::Io(error) => Some(Error::Io(std::io::Error::new(
-            error.kind(),
-            std::sync::Arc::clone(error),
-        ))),
-        CloseCause::Timeout(kind) => Some(Error::Timeout(*kind)),
-        _ => None,
-    }
 }
 
 fn log_end(ws: &WebSocket, info: &CloseInfo) {
@@ -246,9 +256,9 @@ impl<S: Stream> Io<S> {
             Event::Ping(_) | Event::Pong(_) if self.was_handled() => {}
             Event::Ping(payload) => self.answer_ping(payload),
             Event::Pong(payload) => self.handle_pong(payload),
-            Event::Close(frame) => {
-                self.receive_close(frame.clone());
-            }
+            // Answered after the wait.
+            Event::Close(_) if self.hold.is_some() && !self.deaf => {}
+            Event::Close(frame) => self.receive_close(frame.clone()),
             Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
             _ => {}
         }

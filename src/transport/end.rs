@@ -25,7 +25,10 @@ impl<S: Stream> Io<S> {
         let state = self.ws.0.lock().sender.state();
         match &mut self.ahead {
             Some(ahead)
-                if state.is_open() && (self.receiver.owes_events() || ahead.has_data(rest)) =>
+                if state.is_open()
+                    && (self.hold.is_some()
+                        || self.receiver.owes_events()
+                        || ahead.has_data(rest)) =>
             {
                 ahead.held_close = Some(frame);
                 let rules = Arc::clone(self.receiver.rules());

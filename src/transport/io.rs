@@ -5,6 +5,7 @@ use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
 use super::shared::Order;
 use crate::connection::{CloseCause, Due, Receiver, Timers};
+use crate::error::HandlerResult;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A stream that a connection can run on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// One who handles messages apart from the callbacks, and whose answers would be lost if the peer's
+/// close frame behind them were answered at once.
+pub(crate) trait Hold: std::fmt::Debug + Send + Sync {
+    /// Waits until what has arrived is handled, but not for long.
+    fn catch_up(&self) -> Pin<Box<dyn Future<Output = HandlerResult> + Send + '_>>;
+}
 
 /// The driver's side of a connection without the user's part.
 #[derive(Debug)]
@@ -32,6 +40,8 @@ pub(super) struct Io<S> {
     /// Whether the application takes no more events, since a callback has failed.
     pub(super) deaf: bool,
     pub(super) auto_pong: bool,
+    /// Who has to catch up before the peer's close frame is answered. Boxed, since few have one.
+    pub(super) hold: Option<Box<Arc<dyn Hold>>>,
     /// Whether what was given to the stream may still sit in a buffer of its own.
     pub(super) unflushed: bool,
     killed: bool,
@@ -73,6 +83,7 @@ impl<S: Stream> Io<S> {
             corked: false,
             deaf: false,
             auto_pong: true,
+            hold: None,
             unflushed: false,
             killed: false,
             shut_down: false,

@@ -38,9 +38,10 @@ mod writer;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
 pub(crate) use handler::{Handler, impl_handler};
+pub(crate) use io::Hold;
 pub use io::Stream;
 pub(crate) use opening::{
-    catch_panic, close_stream, read_request, read_response, within, write_all,
+    Panicked, catch_panic, close_stream, read_request, read_response, within, write_all,
 };
 pub(crate) use random::{masking_key, octets as random_octets};
 pub(crate) use shared::Facts;

@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod handle;
 #[cfg(test)]
+mod handler;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod options_client;
@@ -40,6 +42,10 @@ mod sending;
 mod server;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod stream;
+#[cfg(test)]
+mod stream_cancellation;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -119,6 +119,42 @@ pub fn accept(
     Ok((head.finish(b""), agreed))
 }
 
+/// Reads a request that this end has made, as the server will see it; what cannot be read of it, for
+/// its maker may have put anything in, is left empty.
+#[cfg(feature = "tokio")]
+pub(crate) fn sent(request: &[u8], peer: Peer) -> ConnectionRequest {
+    let limits = super::HeadLimits {
+        size: usize::MAX,
+        line: usize::MAX,
+        headers: usize::MAX,
+    };
+    let head = super::HeadReader::new(limits).request(request);
+    let (target, headers) = match head {
+        Ok(Some((head, _))) => head.into_parts(),
+        _ => Default::default(),
+    };
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+        None => (target.clone(), None),
+    };
+    let version = headers::version(&headers, &[8, 13]).unwrap_or(13);
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN).or_else(|| text(SEC_WEBSOCKET_ORIGIN));
+    ConnectionRequest {
+        peer,
+        path,
+        query,
+        host: headers::host(&headers, None, None).unwrap_or_default(),
+        version,
+        origin: origin.map(str::to_owned),
+        protocols: headers::protocols(&headers).unwrap_or_default(),
+        key: headers::key(&headers).unwrap_or_default(),
+        extensions: headers::extensions(&headers).unwrap_or_default(),
+        target,
+        headers,
+    }
+}
+
 fn examine(
     head: RequestHead,
     options: &ServerOptions,

@@ -1,0 +1,143 @@
+//! Clients that hold their connection as a stream.
+
+use super::opening;
+use super::{WebSocketClientFactory, WebSocketClientProtocol};
+use crate::connection::CloseInfo;
+use crate::error::{HandlerResult, Result};
+use crate::handshake::{TransportDetails, Url};
+use crate::message::Message;
+use crate::options::ClientOptions;
+use crate::peer::Peer;
+use crate::stream::{Inbox, WebSocketStream};
+use crate::transport::WebSocket;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Connects to a URL with the default options.
+///
+/// The connection runs in a task of the runtime as long as the stream is kept. A [`Connector`]
+/// takes options, or a stream that is connected already.
+///
+/// ```no_run
+/// # async fn example() -> motorway::Result<()> {
+/// let mut ws = motorway::connect("ws://127.0.0.1:8765").await?;
+/// ws.send("Hello").await?;
+/// println!("{:?}", ws.recv().await?);
+/// ws.close(motorway::CloseCode::NORMAL, "").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Fails if `url` is not a `ws://` or `wss://` URL (RFC 6455 §3), or if the connection does not open.
+///
+/// # Cancel safety
+///
+/// Dropping the future before it resolves drops the connection.
+pub async fn connect(url: impl AsRef<str>) -> Result<WebSocketStream> {
+    Connector::new(url)?.connect().await
+}
+
+/// Connects to a URL with options, as often as it is told to.
+///
+/// ```no_run
+/// use motorway::{ClientOptions, Connector};
+///
+/// # async fn example() -> motorway::Result<()> {
+/// let mut connector = Connector::new("ws://127.0.0.1:8765")?;
+/// connector.set_protocol_options(ClientOptions::default().protocols(["chat.v1"]))?;
+/// let ws = connector.connect().await?;
+/// println!("{:?}", ws.subprotocol());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Connector {
+    factory: WebSocketClientFactory<InboxProtocol>,
+}
+
+impl Connector {
+    /// Makes a connector to `url`, with the default options.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `url` is not a `ws://` or `wss://` URL (RFC 6455 §3).
+    pub fn new(url: impl AsRef<str>) -> Result<Self> {
+        let factory = WebSocketClientFactory::new(url, || InboxProtocol(Arc::default()))?;
+        Ok(Self { factory })
+    }
+
+    /// Replaces the options of the connections made from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an option has a value outside of its range, and then changes nothing; the error
+    /// names the option, the value and the range.
+    pub fn set_protocol_options(&mut self, options: ClientOptions) -> Result<()> {
+        self.factory.set_protocol_options(options)
+    }
+
+    /// Returns the URL that connections are made to.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        self.factory.url()
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection does not open.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it resolves drops the connection.
+    pub async fn connect(&self) -> Result<WebSocketStream> {
+        let (stream, details) = self.factory.dial().await?;
+        opening::own(self.factory.target(), details, stream).await
+    }
+
+    /// As [`connect`](Self::connect), on a stream that is connected already.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection does not open.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it resolves drops the connection.
+    pub async fn connect_stream<S>(&self, stream: S) -> Result<WebSocketStream>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let details = TransportDetails::client(Peer::Unknown);
+        opening::own(self.factory.target(), details, stream).await
+    }
+}
+
+/// The protocol behind a client's stream.
+#[derive(Debug)]
+pub(super) struct InboxProtocol(pub(super) Arc<Inbox>);
+
+impl WebSocketClientProtocol for InboxProtocol {
+    fn on_message(
+        &mut self,
+        _: &WebSocket,
+        message: Message<'_>,
+    ) -> impl Future<Output = HandlerResult> + Send {
+        self.0.push(message)
+    }
+
+    async fn on_close(&mut self, _: CloseInfo) -> HandlerResult {
+        self.0.end();
+        Ok(())
+    }
+}
+
+impl Drop for InboxProtocol {
+    /// The driver may be dropped before the end.
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
