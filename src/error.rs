@@ -36,6 +36,15 @@ pub enum Error {
     /// Something took too long.
     #[error("{0}")]
     Timeout(TimeoutKind),
+    /// The URL asks for TLS, which nothing here speaks.
+    #[error("tls is not supported")]
+    TlsUnsupported,
+    /// More messages wait to be received than are read ahead.
+    #[error("{octets} octets of messages wait to be received")]
+    ReadAheadFull {
+        /// What waits, in octets.
+        octets: usize,
+    },
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),

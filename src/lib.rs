@@ -15,10 +15,14 @@ pub mod options;
 pub mod peer;
 pub mod utf8;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "tokio")]
 mod client;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", feature = "blocking"))]
 mod error;
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+mod random;
 #[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
@@ -41,7 +45,7 @@ pub use peer::Peer;
 
 #[cfg(feature = "tokio")]
 pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
 pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};

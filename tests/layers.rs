@@ -22,7 +22,12 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("handshake", &["extension"]),
     ],
     &[("connection", &[])],
-    &[("error", &[]), ("transport", &["error"])],
+    &[
+        ("error", &[]),
+        ("random", &[]),
+        ("transport", &["error", "random"]),
+        ("blocking", &["error", "random"]),
+    ],
     &[("server", &[]), ("client", &[])],
 ];
 
@@ -172,6 +177,7 @@ fn violations_are_found() {
         ("extension", "pub(in crate::handshake) fn f() {}"),
         ("server", "use crate::client::WebSocketClientFactory;"),
         ("error", "use crate::transport;"),
+        ("blocking", "use crate::transport::within;"),
         ("transport", "let x = <crate::server::Server>::new();"),
         ("message", "use crate::Message;"),
         ("nowhere", ""),

@@ -26,13 +26,13 @@ mod io;
 mod lookahead;
 mod opening;
 mod pool;
-mod random;
 mod read;
 mod shared;
 mod waiters;
 mod websocket;
 mod writer;
 
+use crate::random;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
 pub(crate) use handler::{Handler, impl_handler};
