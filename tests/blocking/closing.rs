@@ -169,3 +169,20 @@ fn abort_ends_a_thread_that_receives() {
     ));
     assert_eq!(read_rest(&mut peer), b"");
 }
+
+#[test]
+fn close_keeps_a_window_of_what_comes_and_drops_the_rest() {
+    let (mut ws, mut peer) = pair(ClientOptions::default());
+    let message = [&b"\x82\x7e\xff\xff"[..], &[0; 65_535]].concat();
+    let serving = thread::spawn(move || {
+        assert_eq!(read_frame(&mut peer).0, 0x88);
+        for _ in 0..40 {
+            peer.write_all(&message).unwrap();
+        }
+        peer.write_all(b"\x88\x02\x03\xe8").unwrap();
+    });
+    assert!(ws.close(CloseCode::NORMAL, "").unwrap().is_ok());
+    serving.join().unwrap();
+    let kept = ws.by_ref().map(Result::unwrap).count();
+    assert!((4..=5).contains(&kept), "{kept}");
+}
