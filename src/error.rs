@@ -44,6 +44,15 @@ pub enum Error {
     #[cfg(feature = "json")]
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
+    /// The URL asks for TLS, which nothing here speaks.
+    #[error("tls is not supported")]
+    TlsUnsupported,
+    /// More messages wait to be received than are read ahead.
+    #[error("{octets} octets of messages wait to be received")]
+    ReadAheadFull {
+        /// What waits, in octets.
+        octets: usize,
+    },
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),

@@ -15,12 +15,16 @@ pub mod options;
 pub mod peer;
 pub mod utf8;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "tokio")]
 mod client;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", feature = "blocking"))]
 mod error;
 #[cfg(feature = "tokio")]
 pub mod guide;
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+mod random;
 #[cfg(feature = "tokio")]
 mod server;
 #[cfg(feature = "tokio")]
@@ -52,7 +56,7 @@ pub use client::{
     Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
     WebSocketClientProtocol, connect,
 };
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
 pub use server::{

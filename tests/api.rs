@@ -127,6 +127,24 @@ fn messages_are_made_from_what_users_have() {
     assert_eq!(first.into_owned().into_text().unwrap(), "text");
 }
 
+#[cfg(feature = "blocking")]
+#[test]
+fn names_of_the_blocking_face_are_public() {
+    use motorway::blocking::{
+        Connector, Received, Server, Stopper, Trace, WebSocket, WebSocketApp, WebSocketStream,
+    };
+    is_shared::<(Connector, Received, Server, Stopper)>();
+    is_shared::<(Trace<'static>, WebSocket, WebSocketStream)>();
+    // As in the contract: a client in a few lines, errors by `?`.
+    fn short_lived() -> Result<(), Box<dyn std::error::Error>> {
+        let mut ws = motorway::blocking::connect("ws://localhost:4040/")?;
+        ws.send("Hello, Server")?;
+        println!("{}", ws.recv()?.unwrap().into_text()?);
+        Ok(())
+    }
+    let _ = (short_lived, WebSocketApp::run_forever);
+}
+
 #[cfg(feature = "tokio")]
 mod tokio {
     use super::{is_sent, is_shared};

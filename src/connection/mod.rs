@@ -228,7 +228,9 @@ impl Connection {
         }
     }
 
-    fn end(&mut self, cause: CloseCause) {
+    /// Ends the connection at once, for something that its octets do not tell: the stream failed,
+    /// or it is to be dropped. [`Happening::Closed`] follows; a second call changes nothing.
+    pub fn end(&mut self, cause: CloseCause) {
         if !std::mem::replace(&mut self.closed, true) {
             self.receiver.finish();
             self.input.clear();
@@ -272,9 +274,30 @@ impl Connection {
     ///
     /// Fails if the close code must not be sent.
     pub fn close(&mut self, frame: CloseFrame, now: Instant) -> Result<(), SendError> {
-        self.sender.close(Some(frame), &mut self.output)?;
+        self.close_because(frame, CloseCause::Local, now)
+    }
+
+    /// Begins the closing handshake at `now`, for a reason other than a call of `close`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the close code must not be sent.
+    pub fn close_because(
+        &mut self,
+        frame: CloseFrame,
+        cause: CloseCause,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.sender
+            .close_because(Some(frame), cause, &mut self.output)?;
         self.closing(now);
         Ok(())
+    }
+
+    /// Returns how many octets wait for [`poll_output`](Self::poll_output).
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.output.len()
     }
 
     /// Takes the octets to be written to the stream.

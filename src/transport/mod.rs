@@ -28,13 +28,13 @@ mod json;
 mod lookahead;
 mod opening;
 mod pool;
-mod random;
 mod read;
 mod shared;
 mod waiters;
 mod websocket;
 mod writer;
 
+use crate::random;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
 pub(crate) use handler::{Handler, impl_handler};

@@ -360,3 +360,29 @@ fn messages_before_close_are_echoed_first() {
     let outcome = Engine::new().run(&[b"\x81\x01a", b"\x82\x01b", b"\x88\x02\x03\xe8"]);
     outcome.answers(&[b"\x81\x01a", b"\x82\x01b", b"\x88\x02\x03\xe8"]);
 }
+
+#[test]
+fn driver_by_hand_tells_why_the_stream_ended() {
+    use motorway::{ClientOptions, connection::Rules};
+    let now = Instant::now();
+    let rules = Rules::client(&ClientOptions::default());
+    let key = Box::new(|| [0; 4].into());
+    let mut connection = Connection::new(rules, None, key, now);
+    connection.send("Hello").unwrap();
+    let frame = CloseFrame::new(1001, "");
+    connection
+        .close_because(frame, CloseCause::Shutdown, now)
+        .unwrap();
+    // Frames of 6 octets of header and 5 and 2 of payload.
+    assert_eq!(connection.buffered(), 19);
+    let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    connection.end(CloseCause::Io(broken.into()));
+    connection.end(CloseCause::Aborted);
+    let Some(Happening::Closed(info)) = connection.poll_event() else {
+        panic!("not closed");
+    };
+    assert!(matches!(info.cause, CloseCause::Io(_)), "{info:?}");
+    assert_eq!(info.unsent_octets, 19);
+    assert!(connection.poll_event().is_none());
+    assert!(connection.send("late").is_err());
+}

@@ -1,0 +1,50 @@
+//! Clients and small servers on threads and blocking sockets: no runtime, no tokio, no hidden thread.
+//!
+//! Apart from the other faces because nothing here is asynchronous: the engine is the same
+//! ([`Connection`](crate::connection::Connection)), and so are the options, but the stream is a
+//! [`std::net::TcpStream`] with timeouts. A `wss://` URL fails with
+//! [`Error::TlsUnsupported`](crate::Error::TlsUnsupported).
+//!
+//! # What happens when
+//!
+//! Nothing happens between calls: there is no thread that could do it. Pings are answered, automatic
+//! pings sent, close frames answered and timeouts kept to while some thread is inside of `recv`,
+//! `send`, `ping` or `close`. A program that is busy elsewhere for long calls
+//! [`recv_timeout`](WebSocketStream::recv_timeout) now and then, or gives the connection a thread
+//! that receives. A peer is not given up for what came while nobody read: all that has come is read
+//! before an automatic ping is judged to be unanswered.
+//!
+//! # Threads
+//!
+//! [`WebSocketStream`] receives; it is for one thread. Its [`handle`](WebSocketStream::handle) is
+//! cheap to clone and does the rest from any thread.
+//!
+//! ```no_run
+//! use motorway::{CloseCode, blocking};
+//!
+//! # fn main() -> motorway::Result<()> {
+//! let mut ws = blocking::connect("ws://localhost:4040/")?;
+//! ws.send("Hello, Server")?;
+//! println!("{:?}", ws.recv()?);
+//! ws.close(CloseCode::NORMAL, "")?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+mod connect;
+mod core;
+mod opening;
+mod server;
+mod shared;
+mod stream;
+mod trace;
+mod transport;
+mod websocket;
+
+pub use app::WebSocketApp;
+pub use connect::{Connector, connect};
+pub use server::{Server, Stopper, serve};
+pub use stream::{Received, WebSocketStream};
+pub use trace::Trace;
+pub use websocket::WebSocket;

@@ -1,0 +1,87 @@
+//! The octets below a connection: what a stream has to do, and TCP, which does it.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A stream that one thread reads while another one writes.
+pub(super) trait Transport: Send + Sync {
+    /// Reads some octets; fails with `WouldBlock` or `TimedOut` if none come within `time`.
+    fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize>;
+
+    /// Writes some octets; fails with `WouldBlock` or `TimedOut` if none are taken within `time`.
+    fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize>;
+
+    /// Ends one or both directions; threads that read or write then return.
+    fn shut_down(&self, how: Shutdown) -> io::Result<()>;
+}
+
+/// Plain TCP.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    stream: TcpStream,
+    /// What the socket was told last, to spare the system calls that would change nothing.
+    read_timeout: Mutex<Option<Duration>>,
+    write_timeout: Mutex<Option<Duration>>,
+}
+
+impl Tcp {
+    /// Takes a stream over; timeouts that it has are replaced.
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)?;
+        Ok(Self {
+            stream,
+            read_timeout: Mutex::default(),
+            write_timeout: Mutex::default(),
+        })
+    }
+}
+
+impl Transport for Tcp {
+    fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize> {
+        change(&self.read_timeout, time, |time| {
+            self.stream.set_read_timeout(time)
+        })?;
+        (&self.stream).read(buffer)
+    }
+
+    fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize> {
+        change(&self.write_timeout, time, |time| {
+            self.stream.set_write_timeout(time)
+        })?;
+        (&self.stream).write(octets)
+    }
+
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+/// Tells the socket of a timeout, if it is another one than before.
+fn change(
+    kept: &Mutex<Option<Duration>>,
+    time: Option<Duration>,
+    set: impl FnOnce(Option<Duration>) -> io::Result<()>,
+) -> io::Result<()> {
+    // Zero would be refused, and what is shorter than a millisecond would be rounded anyhow.
+    let time = time.map(|time| time.max(SHORTEST));
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if *kept != time {
+        set(time)?;
+        *kept = time;
+    }
+    Ok(())
+}
+
+/// Tells the errors that only say that time is up, or that a signal came.
+pub(super) fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+const SHORTEST: Duration = Duration::from_millis(1);
