@@ -21,6 +21,8 @@ mod client;
 mod error;
 #[cfg(feature = "tokio")]
 mod server;
+#[cfg(feature = "rustls")]
+mod tls;
 #[cfg(feature = "tokio")]
 mod transport;
 
@@ -42,8 +44,10 @@ pub use peer::Peer;
 #[cfg(feature = "tokio")]
 pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
 #[cfg(feature = "tokio")]
-pub use error::{Error, HandlerError, HandlerResult, Result};
+pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
 pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+#[cfg(feature = "rustls")]
+pub use tls::{ClientTls, Identity, Roots, ServerTls, TlsError, TlsStream};
 #[cfg(feature = "tokio")]
 pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

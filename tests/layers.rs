@@ -22,7 +22,11 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("handshake", &["extension"]),
     ],
     &[("connection", &[])],
-    &[("error", &[]), ("transport", &["error"])],
+    &[
+        ("tls", &[]),
+        ("error", &["tls"]),
+        ("transport", &["error", "tls"]),
+    ],
     &[("server", &[]), ("client", &[])],
 ];
 

@@ -13,10 +13,9 @@ mod target;
 use http::{HeaderName, StatusCode, Version, header};
 
 use super::write::HeadWriter;
-use super::{Agreed, HandshakeError, RequestHead, accept_key};
+use super::{Agreed, HandshakeError, RequestHead, TransportDetails, accept_key};
 use crate::extension::deflate::negotiate;
 use crate::options::ServerOptions;
-use crate::peer::Peer;
 
 pub use accept::ConnectionAccept;
 pub use deny::{ConnectionDeny, deny};
@@ -65,8 +64,12 @@ pub enum Checked {
 /// # Ok::<(), motorway::HandshakeError>(())
 /// ```
 #[must_use]
-pub fn check(head: RequestHead, options: &ServerOptions, peer: Peer) -> Checked {
-    examine(head, options, peer).unwrap_or_else(|error| Checked::Refused {
+pub fn check(
+    head: RequestHead,
+    options: &ServerOptions,
+    transport: impl Into<TransportDetails>,
+) -> Checked {
+    examine(head, options, transport.into()).unwrap_or_else(|error| Checked::Refused {
         response: refuse(&error, options),
         error,
     })
@@ -122,7 +125,7 @@ pub fn accept(
 fn examine(
     head: RequestHead,
     options: &ServerOptions,
-    peer: Peer,
+    transport: TransportDetails,
 ) -> Result<Checked, HandshakeError> {
     if head.method() != http::Method::GET {
         return Err(HandshakeError::UnsupportedMethod);
@@ -150,7 +153,7 @@ fn examine(
     let extensions = headers::extensions(&headers)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
     Ok(Checked::Upgrade(Box::new(ConnectionRequest {
-        peer,
+        transport,
         path,
         query,
         target,
