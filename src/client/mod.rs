@@ -1,5 +1,6 @@
 //! Clients: the protocol trait and the factory.
 
+mod dial;
 mod factory;
 mod opening;
 mod protocol;

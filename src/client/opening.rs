@@ -23,6 +23,8 @@ pub(super) struct Target<P> {
     pub(super) options: Arc<ClientOptions>,
     pub(super) rules: Arc<Rules>,
     pub(super) instance: P,
+    /// When the time for the opening handshake began to run; TLS is part of it.
+    pub(super) since: Instant,
 }
 
 /// A connection whose opening handshake is done.
@@ -65,6 +67,7 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         options,
         rules,
         instance,
+        since,
     } = target;
     let mut handler = ClientHandler(instance);
     let opening = Opening {
@@ -72,6 +75,7 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         options,
         rules,
         details,
+        since,
     };
     match opening.shake_hands(stream, &mut handler).await {
         Ok((stream, response, agreed, early)) => {
@@ -112,6 +116,7 @@ struct Opening {
     options: Arc<ClientOptions>,
     rules: Arc<Rules>,
     details: TransportDetails,
+    since: Instant,
 }
 
 impl Opening {
@@ -121,7 +126,7 @@ impl Opening {
         handler: &mut ClientHandler<P>,
     ) -> Result<(S, ConnectionResponse, Agreed, Vec<u8>)> {
         let time = self.options.common.open_handshake_timeout;
-        let deadline = time.map(|time| Instant::now() + time);
+        let deadline = time.map(|time| self.since + time);
         let connecting = catch_panic(handler.0.on_connecting(&self.details));
         let connecting = within(deadline, connecting)
             .await
