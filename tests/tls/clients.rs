@@ -89,6 +89,27 @@ async fn addresses_are_names_too() {
     assert_eq!(world.transport().await.server_name(), None);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn unix_sockets_may_have_tls() {
+    let mut world = World::new().await;
+    let path = format!("motorway-tls-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(path);
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (factory, tls) = (world.factory.clone(), world.tls.clone());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let peer = motorway::Peer::Unix(None);
+        factory.serve_tls_stream(stream, peer, &tls).await
+    });
+    let tls = world.trusting().server_name("localhost").unwrap();
+    let url = format!("wss://unix:{}", path.display());
+    let client = dial(&url, tls).await.unwrap();
+    assert!(client.transport.peer_certificate().is_some());
+    assert_eq!(world.transport().await.peer().to_string(), "unix");
+    std::fs::remove_file(path).unwrap();
+}
+
 #[tokio::test]
 async fn an_unknown_issuer_is_refused_and_concerns_nobody_else() {
     let mut world = World::new().await;

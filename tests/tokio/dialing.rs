@@ -100,3 +100,14 @@ async fn a_unix_socket_is_dialed() {
     assert_eq!(ws.peer().to_string(), format!("unix:{}", path.display()));
     std::fs::remove_file(path).unwrap();
 }
+
+#[cfg(not(feature = "rustls"))]
+#[tokio::test]
+async fn a_secure_url_needs_the_feature() {
+    let factory = WebSocketClientFactory::new("wss://127.0.0.1:9/", quiet).unwrap();
+    let Error::Io(error) = factory.run().await.unwrap_err() else {
+        panic!("not an error of the stream");
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("feature rustls"));
+}
