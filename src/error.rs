@@ -1,9 +1,14 @@
 //! The errors of this crate as its users see them.
 
+mod connect;
+
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
 use crate::handshake::{HandshakeError, UrlFault};
 use crate::options::OptionsError;
+#[cfg(feature = "rustls")]
+use crate::tls::TlsError;
+pub use connect::ConnectError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -20,7 +25,14 @@ pub type HandlerResult = std::result::Result<(), HandlerError>;
 pub enum Error {
     /// A socket or stream failed.
     #[error("stream failed")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+    /// A client could not connect.
+    #[error("connection failed")]
+    Connect(#[source] Box<ConnectError>),
+    /// Certificates or keys cannot be used, or the TLS handshake failed.
+    #[cfg(feature = "rustls")]
+    #[error("tls failed")]
+    Tls(#[source] Box<TlsError>),
     /// The opening handshake failed.
     #[error("opening handshake failed")]
     Handshake(#[source] Box<HandshakeError>),
@@ -75,6 +87,30 @@ impl Error {
     /// Makes the error of a connection that did not end in order.
     pub(crate) fn from_end(info: &CloseInfo) -> Self {
         Self::of_cause(&info.cause).unwrap_or_else(|| Self::Closed(Box::new(info.clone())))
+    }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        // A peer of TLS 1.3 may refuse our certificate when the handshake seems to be over.
+        #[cfg(feature = "rustls")]
+        if let Some(error) = TlsError::within(&error) {
+            return error.into();
+        }
+        Self::Io(error)
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
     }
 }
 

@@ -31,6 +31,8 @@ mod server;
 mod stream;
 #[cfg(feature = "tokio")]
 pub mod testing;
+#[cfg(feature = "rustls")]
+mod tls;
 #[cfg(feature = "tokio")]
 mod transport;
 
@@ -57,12 +59,14 @@ pub use client::{
     WebSocketClientProtocol, connect,
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]
-pub use error::{Error, HandlerError, HandlerResult, Result};
+pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
 pub use server::{
     HandlerProtocol, Server, WebSocketServerFactory, WebSocketServerProtocol, serve, serve_with,
 };
 #[cfg(feature = "tokio")]
 pub use stream::{WebSocketReader, WebSocketStream, WebSocketWriter};
+#[cfg(feature = "rustls")]
+pub use tls::{ClientTls, Identity, Roots, ServerTls, TlsError, TlsStream};
 #[cfg(feature = "tokio")]
 pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-/// The address of the peer, printed as Autobahn does: `tcp4:192.0.2.1:50000`, `tcp6:[::1]:50000`, `unknown`.
+/// The address of the peer, printed as Autobahn does: `tcp4:192.0.2.1:50000`, `tcp6:[::1]:50000`,
+/// `unix:/run/chat.sock`, `unknown`.
 ///
 /// ```
 /// use motorway::Peer;
@@ -19,6 +21,8 @@ use std::net::SocketAddr;
 pub enum Peer {
     /// A TCP connection from this address.
     Tcp(SocketAddr),
+    /// A Unix socket, with its path where there is one; printed as `unix:/run/chat.sock` or `unix`.
+    Unix(Option<PathBuf>),
     /// A stream of which nothing is known, such as one in memory.
     #[default]
     Unknown,
@@ -30,7 +34,7 @@ impl Peer {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unknown => None,
+            Self::Unix(_) | Self::Unknown => None,
         }
     }
 }
@@ -46,6 +50,8 @@ impl fmt::Display for Peer {
         match self {
             Self::Tcp(SocketAddr::V4(address)) => write!(f, "tcp4:{address}"),
             Self::Tcp(SocketAddr::V6(address)) => write!(f, "tcp6:{address}"),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

@@ -154,6 +154,17 @@ mod tokio {
         WebSocketServerFactory, WebSocketServerProtocol,
     };
 
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn what_tls_is_made_with_crosses_threads() {
+        is_shared::<motorway::ServerTls>();
+        is_shared::<motorway::ClientTls>();
+        is_shared::<motorway::Identity>();
+        is_shared::<motorway::Roots>();
+        is_shared::<motorway::TlsError>();
+        is_sent::<motorway::TlsStream<::tokio::net::TcpStream>>();
+    }
+
     struct Every;
 
     impl WebSocketServerProtocol for Every {
@@ -195,6 +206,7 @@ mod tokio {
     fn handles_factories_and_errors_cross_threads() {
         is_shared::<WebSocket>();
         is_shared::<Error>();
+        is_shared::<motorway::ConnectError>();
         is_shared::<Server>();
         is_shared::<WebSocketServerFactory<fn() -> Every>>();
         is_shared::<WebSocketClientFactory<fn() -> Hello>>();

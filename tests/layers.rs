@@ -23,9 +23,10 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     ],
     &[("connection", &[])],
     &[
-        ("error", &[]),
+        ("tls", &[]),
+        ("error", &["tls"]),
         ("random", &[]),
-        ("transport", &["error", "random"]),
+        ("transport", &["error", "random", "tls"]),
         ("blocking", &["error", "random"]),
     ],
     &[("stream", &[])],

@@ -12,6 +12,7 @@ use crate::handshake::server::{
 };
 use crate::handshake::{HandshakeError, HeadLimits, HeadReader};
 use crate::options::ServerOptions;
+use crate::peer::Peer;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -225,7 +226,7 @@ impl Server {
         if self.stopping.exceeds(options.max_connections) {
             return self.refuse(shaking, HandshakeError::TooManyConnections);
         }
-        let request = match server::check(read.head, options, peer.into()) {
+        let request = match server::check(read.head, options, Peer::from(peer)) {
             Checked::Upgrade(request) => request,
             Checked::Status(response) => {
                 shaking.answer(&response);

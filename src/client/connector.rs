@@ -1,17 +1,18 @@
 //! Clients that hold their connection as a stream.
 
+use super::dial::{Dialed, Line};
 use super::opening;
 use super::{WebSocketClientFactory, WebSocketClientProtocol};
 use crate::connection::CloseInfo;
 use crate::error::{HandlerResult, Result};
-use crate::handshake::{TransportDetails, Url};
+use crate::handshake::Url;
 use crate::message::Message;
 use crate::options::ClientOptions;
-use crate::peer::Peer;
 use crate::stream::{Inbox, WebSocketStream};
 use crate::transport::WebSocket;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// Connects to a URL with the default options.
 ///
@@ -94,8 +95,18 @@ impl Connector {
     ///
     /// Dropping the future before it resolves drops the connection.
     pub async fn connect(&self) -> Result<WebSocketStream> {
-        let (stream, details) = self.factory.dial().await?;
-        opening::own(self.factory.target(), details, stream).await
+        let Dialed {
+            line,
+            details,
+            since,
+        } = Box::pin(self.factory.dial()).await?;
+        let target = self.factory.target(since);
+        match line {
+            Line::Tcp(stream) => opening::own(target, details, stream).await,
+            #[cfg(feature = "rustls")]
+            Line::Tls(stream) => opening::own(target, details, stream).await,
+            Line::Other(stream) => opening::own(target, details, stream).await,
+        }
     }
 
     /// As [`connect`](Self::connect), on a stream that is connected already.
@@ -111,8 +122,8 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let details = TransportDetails::client(Peer::Unknown);
-        opening::own(self.factory.target(), details, stream).await
+        let details = self.factory.details_of_stream();
+        opening::own(self.factory.target(Instant::now()), details, stream).await
     }
 }
 

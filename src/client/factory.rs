@@ -1,18 +1,20 @@
 //! The factory of a client's connections.
 
 use super::WebSocketClientProtocol;
+use super::dial::{Dialed, Dialer, Line};
 use super::opening::{self, Target};
 use super::reconnect::{Reconnect, Reconnecting};
-use crate::connection::{CloseInfo, Rules, TimeoutKind};
-use crate::error::{Error, Result};
+use crate::connection::{CloseInfo, Rules};
+use crate::error::Result;
 use crate::handshake::{TransportDetails, Url};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
-use crate::transport::{Stream, WebSocket, within};
+#[cfg(feature = "rustls")]
+use crate::tls::ClientTls;
+use crate::transport::{Stream, WebSocket};
 use std::fmt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Connects to a URL, and makes one protocol instance for each connection.
@@ -37,6 +39,8 @@ pub struct WebSocketClientFactory<P> {
     make: Box<dyn Fn() -> P + Send + Sync>,
     options: Arc<ClientOptions>,
     rules: Arc<Rules>,
+    #[cfg(feature = "rustls")]
+    tls: Option<ClientTls>,
 }
 
 impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
@@ -57,6 +61,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             make: Box::new(make),
             options: Arc::new(options),
             rules,
+            #[cfg(feature = "rustls")]
+            tls: None,
         })
     }
 
@@ -73,6 +79,14 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         Ok(())
     }
 
+    /// Sets whom the connections made from now on believe, and what they show, with TLS.
+    ///
+    /// Of effect where the URL is one of `wss://`. Default: [`ClientTls::platform`].
+    #[cfg(feature = "rustls")]
+    pub fn set_tls(&mut self, tls: ClientTls) {
+        self.tls = Some(tls);
+    }
+
     /// Returns the URL that connections are made to.
     #[must_use]
     pub fn url(&self) -> &Url {
@@ -81,17 +95,31 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
 
     /// Connects and runs the connection to its end.
     ///
+    /// A `wss://` URL needs the feature `rustls`, and its server a certificate that
+    /// the platform's roots or those given to `set_tls` vouch for.
+    ///
     /// # Errors
     ///
-    /// Fails if the connection never opened. One that opened is described by what is returned,
+    /// Fails if the connection never opened: with [`Error::Connect`](crate::Error::Connect) if it did not
+    /// get as far as a stream. One that opened is described by what is returned,
     /// however it ended.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the connection.
     pub async fn run(&self) -> Result<CloseInfo> {
-        let (stream, details) = self.dial().await?;
-        opening::run(self.target(), details, stream).await
+        let Dialed {
+            line,
+            details,
+            since,
+        } = Box::pin(self.dial()).await?;
+        let target = self.target(since);
+        match line {
+            Line::Tcp(stream) => opening::run(target, details, stream).await,
+            #[cfg(feature = "rustls")]
+            Line::Tls(stream) => opening::run(target, details, stream).await,
+            Line::Other(stream) => opening::run(target, details, stream).await,
+        }
     }
 
     /// Connects again whenever the policy says so, with a fresh protocol instance each time.
@@ -111,8 +139,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         Reconnecting::new(self, policy)
     }
 
-    /// Connects, and lets the connection run in a task of the runtime; returns its handle once the
-    /// opening handshake is done.
+    /// As [`run`](Self::run), but lets the connection run in a task of the runtime; returns its handle
+    /// once the opening handshake is done.
     ///
     /// # Errors
     ///
@@ -122,11 +150,22 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future before it resolves drops the connection.
     pub async fn connect(&self) -> Result<WebSocket> {
-        let (stream, details) = self.dial().await?;
-        opening::spawn(self.target(), details, stream).await
+        let Dialed {
+            line,
+            details,
+            since,
+        } = Box::pin(self.dial()).await?;
+        let target = self.target(since);
+        match line {
+            Line::Tcp(stream) => opening::spawn(target, details, stream).await,
+            #[cfg(feature = "rustls")]
+            Line::Tls(stream) => opening::spawn(target, details, stream).await,
+            Line::Other(stream) => opening::spawn(target, details, stream).await,
+        }
     }
 
-    /// As [`connect`](Self::connect), on a stream that is connected already.
+    /// As [`connect`](Self::connect), on a stream that is connected already; for a `wss://` URL one on
+    /// which TLS was set up.
     ///
     /// # Errors
     ///
@@ -140,8 +179,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         opening::spawn(
-            self.target(),
-            TransportDetails::client(Peer::Unknown),
+            self.target(Instant::now()),
+            self.details_of_stream(),
             stream,
         )
         .await
@@ -158,47 +197,40 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     /// Dropping the future drops the connection.
     pub async fn run_stream<S: Stream>(&self, stream: S) -> Result<CloseInfo> {
         opening::run(
-            self.target(),
-            TransportDetails::client(Peer::Unknown),
+            self.target(Instant::now()),
+            self.details_of_stream(),
             stream,
         )
         .await
     }
 
-    pub(super) fn target(&self) -> Target<P> {
+    /// A stream that was given for a `wss://` URL has TLS.
+    pub(super) fn details_of_stream(&self) -> TransportDetails {
+        let details = TransportDetails::client(Peer::Unknown);
+        match self.url.is_secure() {
+            true => details.secure(),
+            false => details,
+        }
+    }
+
+    pub(super) fn target(&self, since: Instant) -> Target<P> {
         Target {
             url: self.url.clone(),
             options: Arc::clone(&self.options),
             rules: Arc::clone(&self.rules),
             instance: (self.make)(),
+            since,
         }
     }
 
-    pub(super) async fn dial(&self) -> Result<(TcpStream, TransportDetails)> {
-        if self.url.is_secure() {
-            let text =
-                "wss URLs need a TLS stream: connect it and use connect_stream or run_stream";
-            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text).into());
-        }
-        let deadline = self
-            .options
-            .connect_timeout
-            .map(|time| Instant::now() + time);
-        let host = self
-            .url
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
-        let connecting = TcpStream::connect((host, self.url.port()));
-        let stream = within(deadline, connecting)
-            .await
-            .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-        if self.options.common.tcp_no_delay {
-            stream.set_nodelay(true)?;
-        }
-        let peer = stream.peer_addr()?.into();
-        let details = TransportDetails::client(peer).at(stream.local_addr().ok());
-        Ok((stream, details))
+    pub(super) async fn dial(&self) -> Result<Dialed> {
+        let dialer = Dialer {
+            url: &self.url,
+            options: &self.options,
+            #[cfg(feature = "rustls")]
+            tls: self.tls.as_ref(),
+        };
+        dialer.dial().await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Clients: the protocol trait, the factory, streams.
 
 mod connector;
+mod dial;
 mod factory;
 mod opening;
 mod protocol;

@@ -26,6 +26,8 @@ pub(super) struct Target<P> {
     pub(super) options: Arc<ClientOptions>,
     pub(super) rules: Arc<Rules>,
     pub(super) instance: P,
+    /// When the time for the opening handshake began to run; TLS is part of it.
+    pub(super) since: Instant,
 }
 
 /// A connection whose opening handshake is done.
@@ -68,7 +70,7 @@ pub(super) async fn own<S: Stream>(
     stream: S,
 ) -> Result<WebSocketStream> {
     let inbox = Arc::clone(&target.instance.0);
-    let peer = details.peer().clone();
+    let transport = details.clone();
     let opened = Box::pin(open(target, details, stream)).await?;
     let Opened {
         mut driver,
@@ -77,7 +79,7 @@ pub(super) async fn own<S: Stream>(
         response,
     } = opened;
     let heads = Heads {
-        request: Box::new(server::sent(&request, peer)),
+        request: Box::new(server::sent(&request, transport)),
         response: Some(response),
     };
     let hold = Arc::clone(&inbox);
@@ -99,6 +101,7 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         options,
         rules,
         instance,
+        since,
     } = target;
     let mut handler = ClientHandler(instance);
     let opening = Opening {
@@ -106,6 +109,7 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         options,
         rules,
         details,
+        since,
     };
     match opening.shake_hands(stream, &mut handler).await {
         Ok((stream, (request, response), agreed, early)) => {
@@ -151,6 +155,7 @@ struct Opening {
     options: Arc<ClientOptions>,
     rules: Arc<Rules>,
     details: TransportDetails,
+    since: Instant,
 }
 
 impl Opening {
@@ -160,7 +165,7 @@ impl Opening {
         handler: &mut ClientHandler<P>,
     ) -> Result<(S, (Vec<u8>, ConnectionResponse), Agreed, Vec<u8>)> {
         let time = self.options.common.open_handshake_timeout;
-        let deadline = time.map(|time| Instant::now() + time);
+        let deadline = time.map(|time| self.since + time);
         let connecting = catch_panic(handler.0.on_connecting(&self.details));
         let connecting = within(deadline, connecting)
             .await

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::peer::Peer;
 
 /// The two ends of a connection, and what is between them.
@@ -18,6 +20,8 @@ pub struct TransportDetails {
     local: Option<SocketAddr>,
     is_server: bool,
     is_secure: bool,
+    certificates: Vec<Bytes>,
+    server_name: Option<String>,
 }
 
 impl TransportDetails {
@@ -29,6 +33,8 @@ impl TransportDetails {
             local: None,
             is_server: false,
             is_secure: false,
+            certificates: Vec::new(),
+            server_name: None,
         }
     }
 
@@ -55,6 +61,20 @@ impl TransportDetails {
         self
     }
 
+    /// Sets the chain of certificates that the peer has shown: in DER, its own first.
+    #[must_use]
+    pub fn certified(mut self, chain: impl IntoIterator<Item = Bytes>) -> Self {
+        self.certificates = chain.into_iter().collect();
+        self
+    }
+
+    /// Sets the name of the server that the client has asked TLS for.
+    #[must_use]
+    pub fn asked_for(mut self, name: impl Into<Option<String>>) -> Self {
+        self.server_name = name.into();
+        self
+    }
+
     /// Returns who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
@@ -77,5 +97,34 @@ impl TransportDetails {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// Returns the certificate of the peer, in DER; `None` without TLS, and for clients that have
+    /// shown none.
+    ///
+    /// It was checked in the TLS handshake.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&Bytes> {
+        self.certificates.first()
+    }
+
+    /// Returns the chain of certificates that the peer has shown: in DER, its own first.
+    #[must_use]
+    pub fn peer_certificates(&self) -> &[Bytes] {
+        &self.certificates
+    }
+
+    /// Returns the name that the client has asked for (SNI, RFC 6066 §3); on servers with TLS only,
+    /// and `None` if the client has asked for an IP address.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+}
+
+impl From<Peer> for TransportDetails {
+    /// Describes the connection of a server of which only the peer is known.
+    fn from(peer: Peer) -> Self {
+        Self::server(peer)
     }
 }

@@ -1,6 +1,6 @@
 //! The URLs of WebSockets (RFC 6455 §3).
 //!
-//! Only what can be connected to: `ws` or `wss`, a host, perhaps a port, a resource.
+//! Only what can be connected to: `ws` or `wss`, a host, perhaps a port, a resource; or a Unix socket.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +28,8 @@ pub struct Url {
     host: String,
     port: u16,
     resource: String,
+    /// The path of a Unix socket, as it was written.
+    socket: Option<String>,
 }
 
 impl Url {
@@ -54,6 +56,14 @@ impl Url {
     pub fn resource(&self) -> &str {
         &self.resource
     }
+
+    /// Returns the path of the Unix socket, for a URL such as `ws://unix:/run/chat.sock`.
+    ///
+    /// As in Autobahn the path is the resource, too, and the host `unix`.
+    #[must_use]
+    pub fn socket(&self) -> Option<&str> {
+        self.socket.as_deref()
+    }
 }
 
 impl FromStr for Url {
@@ -71,12 +81,22 @@ impl FromStr for Url {
         if before.contains('@') {
             return Err(UrlFault::UserInformation);
         }
-        let (host, port) = authority(before).ok_or(UrlFault::Authority)?;
+        let (host, port, socket) = match before {
+            "unix:" if after.starts_with('/') => {
+                let path = after.split('?').next().unwrap_or_default();
+                ("unix", None, Some(path.to_owned()))
+            }
+            _ => {
+                let (host, port) = authority(before).ok_or(UrlFault::Authority)?;
+                (host, port, None)
+            }
+        };
         Ok(Self {
             is_secure,
             host: host.to_ascii_lowercase(),
             port: port.unwrap_or(default_port(is_secure)),
             resource: resource(after)?,
+            socket,
         })
     }
 }
@@ -108,6 +128,11 @@ impl TryFrom<&String> for Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_secure { "wss" } else { "ws" };
+        if let Some(path) = &self.socket {
+            let query = self.resource.split_once('?');
+            let (mark, query) = query.map_or(("", ""), |(_, query)| ("?", query));
+            return write!(f, "{scheme}://unix:{path}{mark}{query}");
+        }
         let host = host_header(&self.host, self.port, default_port(self.is_secure));
         write!(f, "{scheme}://{host}{}", self.resource)
     }

@@ -1,5 +1,6 @@
 //! The options of a client.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
@@ -28,6 +29,7 @@ pub struct ClientOptions {
     pub(crate) mask_client_frames: bool,
     pub(crate) server_connection_drop_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) local_addr: Option<SocketAddr>,
     pub(crate) origin: Option<String>,
     pub(crate) useragent: Option<String>,
 }
@@ -74,13 +76,23 @@ impl ClientOptions {
         self
     }
 
-    /// Sets how long it may take to connect, before the opening handshake; zero or `None` for
-    /// ever.
+    /// Sets how long it may take to resolve the name and to connect, before TLS and the opening
+    /// handshake; zero or `None` for ever.
     ///
     /// Default: 30 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = on(timeout.into());
+        self
+    }
+
+    /// Sets the address of this machine that connections are made from; port 0 stands for any.
+    ///
+    /// Addresses of the server that are of the other family are left out. Does not concern Unix
+    /// sockets. Default: `None`, what the system chooses.
+    #[must_use]
+    pub fn local_addr(mut self, address: impl Into<Option<SocketAddr>>) -> Self {
+        self.local_addr = address.into();
         self
     }
 
@@ -129,6 +141,7 @@ impl Default for ClientOptions {
             mask_client_frames: true,
             server_connection_drop_timeout: Some(Duration::from_secs(1)),
             connect_timeout: Some(Duration::from_secs(30)),
+            local_addr: None,
             origin: None,
             useragent: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
         }

@@ -81,7 +81,7 @@ macro_rules! shared_setters {
         }
 
         /// Sets how long the opening handshake may take, from the connection made to its end
-        /// (RFC 6455 §4); zero or `None` for ever.
+        /// (RFC 6455 §4), a TLS handshake included; zero or `None` for ever.
         ///
         /// Default: 5 seconds, as in Autobahn's source; its guide says "none".
         #[must_use]

@@ -2,13 +2,17 @@
 
 use super::companion::Companion;
 use super::lifecycle::{Counter, Lifecycle};
+use super::listen::Security;
 use super::opening::{self, Incoming};
 use super::{Server, WebSocketServerProtocol};
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
+use crate::handshake::TransportDetails;
 use crate::handshake::server::ConnectionRequest;
 use crate::options::ServerOptions;
 use crate::peer::Peer;
+#[cfg(feature = "rustls")]
+use crate::tls::ServerTls;
 use crate::transport::WebSocket;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,7 +137,35 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     ///
     /// Fails if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
-        Server::start(listener, Arc::clone(&self.shared))
+        Server::start(listener, Arc::clone(&self.shared), Security::None)
+    }
+
+    /// As [`listen`](Self::listen), with TLS: clients connect to `wss://` URLs.
+    ///
+    /// The TLS handshake counts towards `open_handshake_timeout`. One that fails is logged, and
+    /// concerns no other connection.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address cannot be resolved or bound.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    #[cfg(feature = "rustls")]
+    pub async fn listen_tls(&self, address: impl ToSocketAddrs, tls: &ServerTls) -> Result<Server> {
+        self.listen_tls_on(TcpListener::bind(address).await?, tls)
+    }
+
+    /// As [`listen_on`](Self::listen_on), with TLS.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the listener has no local address.
+    #[cfg(feature = "rustls")]
+    pub fn listen_tls_on(&self, listener: TcpListener, tls: &ServerTls) -> Result<Server> {
+        let security = Security::Tls(tls.clone());
+        Server::start(listener, Arc::clone(&self.shared), security)
     }
 
     /// Serves one connection on any stream, from the opening handshake to the end.
@@ -176,16 +208,38 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let counted = self.shared.counter.count();
-        let incoming = Incoming {
-            stream,
-            peer,
-            counted,
-        };
+        let incoming = Incoming::new(stream, TransportDetails::server(peer), counted);
         opening::serve(
             Arc::clone(&self.shared),
             Arc::clone(&self.lifecycle),
             incoming,
         )
+    }
+
+    /// As [`serve_stream_from`](Self::serve_stream_from), with TLS, whose handshake is still to be
+    /// made.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `serve_stream` does, and if the TLS handshake fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `serve_stream`.
+    #[cfg(feature = "rustls")]
+    pub fn serve_tls_stream<S>(
+        &self,
+        stream: S,
+        peer: Peer,
+        tls: &ServerTls,
+    ) -> impl Future<Output = Result<CloseInfo>> + Send + use<P, S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let counted = self.shared.counter.count();
+        let incoming = Incoming::new(stream, TransportDetails::server(peer), counted);
+        let (shared, lifecycle) = (Arc::clone(&self.shared), Arc::clone(&self.lifecycle));
+        opening::serve_tls(shared, lifecycle, incoming, tls.clone())
     }
 
     /// Returns the URL under which clients know the server, as the options say.

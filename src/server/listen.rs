@@ -7,6 +7,9 @@ use super::opening::{self, Incoming};
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::SendError;
 use crate::error::Result;
+use crate::handshake::TransportDetails;
+#[cfg(feature = "rustls")]
+use crate::tls::ServerTls;
 use crate::transport::WebSocket;
 use std::borrow::Cow;
 use std::io;
@@ -33,11 +36,12 @@ impl Server {
     pub(super) fn start<P: WebSocketServerProtocol>(
         listener: TcpListener,
         factory: Arc<FactoryShared<P>>,
+        security: Security,
     ) -> Result<Self> {
         let local_addr = listener.local_addr()?;
         let lifecycle = Arc::<Lifecycle>::default();
         // Waited for at the shutdown, after which the port is free.
-        let accepting = accept_loop(listener, factory, Arc::clone(&lifecycle));
+        let accepting = accept_loop((listener, security), factory, Arc::clone(&lifecycle));
         lifecycle.tasks.spawn(accepting);
         Ok(Self {
             lifecycle,
@@ -137,8 +141,16 @@ pub(super) fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
+/// What is between TCP and the opening handshake.
+#[derive(Debug)]
+pub(super) enum Security {
+    None,
+    #[cfg(feature = "rustls")]
+    Tls(ServerTls),
+}
+
 async fn accept_loop<P: WebSocketServerProtocol>(
-    listener: TcpListener,
+    (listener, security): (TcpListener, Security),
     factory: Arc<FactoryShared<P>>,
     lifecycle: Arc<Lifecycle>,
 ) {
@@ -152,7 +164,7 @@ async fn accept_loop<P: WebSocketServerProtocol>(
         match accepted {
             Ok((stream, peer)) => {
                 pause = SHORTEST_PAUSE;
-                serve(stream, peer, &factory, &lifecycle);
+                serve((stream, peer), &security, &factory, &lifecycle);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -167,8 +179,8 @@ async fn accept_loop<P: WebSocketServerProtocol>(
 }
 
 fn serve<P: WebSocketServerProtocol>(
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): (TcpStream, SocketAddr),
+    security: &Security,
     factory: &Arc<FactoryShared<P>>,
     lifecycle: &Arc<Lifecycle>,
 ) {
@@ -176,13 +188,20 @@ fn serve<P: WebSocketServerProtocol>(
         // Fails only on a socket that is gone already.
         let _ = stream.set_nodelay(true);
     }
-    let incoming = Incoming {
-        stream,
-        peer: peer.into(),
-        counted: factory.counter.count(),
+    let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
+    let incoming = Incoming::new(stream, details, factory.counter.count());
+    let (factory, tasks) = (Arc::clone(factory), &lifecycle.tasks);
+    let lifecycle = Arc::clone(lifecycle);
+    match security {
+        Security::None => tasks.spawn(opening::serve(factory, lifecycle, incoming)),
+        #[cfg(feature = "rustls")]
+        Security::Tls(tls) => tasks.spawn(opening::serve_tls(
+            factory,
+            lifecycle,
+            incoming,
+            tls.clone(),
+        )),
     };
-    let serving = opening::serve(Arc::clone(factory), Arc::clone(lifecycle), incoming);
-    lifecycle.tasks.spawn(serving);
 }
 
 /// Tells errors of one connection, which was gone before it was accepted, from those of the

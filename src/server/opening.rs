@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::handshake::server::{
     self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
 };
-use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader};
+use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, TransportDetails};
 use crate::peer::Peer;
+#[cfg(feature = "rustls")]
+use crate::tls::{ServerTls, TlsStream};
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
     read_request, within, write_all,
@@ -24,8 +26,21 @@ use tokio::time::{Duration, Instant, timeout};
 /// A stream that was accepted.
 pub(super) struct Incoming<S> {
     pub(super) stream: S,
-    pub(super) peer: Peer,
+    pub(super) details: TransportDetails,
     pub(super) counted: Counted,
+    /// When the time for the opening handshake began to run; TLS is part of it.
+    pub(super) since: Instant,
+}
+
+impl<S> Incoming<S> {
+    pub(super) fn new(stream: S, details: TransportDetails, counted: Counted) -> Self {
+        Self {
+            stream,
+            details,
+            counted,
+            since: Instant::now(),
+        }
+    }
 }
 
 /// A connection whose opening handshake is done.
@@ -82,10 +97,63 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
     }
 }
 
+/// As [`serve`], with TLS; its handshake is boxed with the other.
+#[cfg(feature = "rustls")]
+pub(super) fn serve_tls<P: WebSocketServerProtocol, S: Stream>(
+    factory: Arc<FactoryShared<P>>,
+    lifecycle: Arc<Lifecycle>,
+    incoming: Incoming<S>,
+    tls: ServerTls,
+) -> impl Future<Output = Served> + Send {
+    let opening = Box::pin(async move {
+        let time = factory.settings().options.common.open_handshake_timeout;
+        let peer = incoming.details.peer().clone();
+        let incoming = secure(incoming, &lifecycle, (tls, time))
+            .await
+            .inspect_err(|error| log_failure(&peer, error))?;
+        open(factory, lifecycle, incoming).await
+    });
+    async move {
+        let mut opened = opening.await?;
+        match &mut opened {
+            Opened::Plain(listed) => Ok(listed.driver.run().await),
+            Opened::WithCompanion(running) => Ok(running.await),
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+async fn secure<S: Stream>(
+    incoming: Incoming<S>,
+    lifecycle: &Lifecycle,
+    (tls, time): (ServerTls, Option<Duration>),
+) -> Result<Incoming<TlsStream<S>>> {
+    let Incoming {
+        stream,
+        details,
+        counted,
+        since,
+    } = incoming;
+    let deadline = time.map(|time| since + time);
+    let secured = tokio::select! {
+        biased;
+        secured = within(deadline, tls.accept(stream)) => secured,
+        // Without TLS there is no way to tell the client.
+        () = lifecycle.draining.cancelled() => return Err(HandshakeError::ShuttingDown.into()),
+    };
+    let stream = secured.map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
+    Ok(Incoming {
+        details: stream.describe(details),
+        stream,
+        counted,
+        since,
+    })
+}
+
 /// An opening handshake under way.
 struct Opening<S> {
     stream: Option<S>,
-    peer: Peer,
+    details: TransportDetails,
     settings: Arc<Settings>,
     deadline: Option<Instant>,
     lifecycle: Arc<Lifecycle>,
@@ -98,33 +166,34 @@ async fn open<P: WebSocketServerProtocol, S: Stream>(
 ) -> Result<Opened<S, P>> {
     let Incoming {
         stream,
-        peer,
+        details,
         counted,
+        since,
     } = incoming;
     let settings = factory.settings();
     let deadline = settings
         .options
         .common
         .open_handshake_timeout
-        .map(|time| Instant::now() + time);
+        .map(|time| since + time);
     let mut opening = Opening {
         stream: Some(stream),
-        peer,
+        details,
         settings,
         deadline,
         lifecycle,
     };
     let opened = opening.run(&factory, counted).await;
-    if let Err(error) = &opened {
-        let peer = &opening.peer;
-        match error {
-            Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
-            error => {
-                tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed")
-            }
+    opened.inspect_err(|error| log_failure(opening.details.peer(), error))
+}
+
+fn log_failure(peer: &Peer, error: &Error) {
+    match error {
+        Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
+        error => {
+            tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed")
         }
     }
-    opened
 }
 
 impl<S: Stream> Opening<S> {
@@ -208,7 +277,7 @@ impl<S: Stream> Opening<S> {
         {
             return self.refuse(HandshakeError::TooManyConnections).await;
         }
-        match server::check(head, options, self.peer.clone()) {
+        match server::check(head, options, self.details.clone()) {
             Checked::Upgrade(request) => Ok((request, early)),
             Checked::Status(response) => {
                 self.answer(&response).await?;
@@ -276,7 +345,7 @@ impl<S: Stream> Opening<S> {
             options: agreed.deflate_options,
         });
         let facts = Facts {
-            peer: self.peer.clone(),
+            peer: self.details.peer().clone(),
             path: request.path().into(),
             subprotocol: agreed.subprotocol.map(Into::into),
         };
@@ -293,7 +362,7 @@ impl<S: Stream> Opening<S> {
 
     async fn deny<T>(&mut self, deny: &ConnectionDeny) -> Result<T> {
         if let Some(error) = deny.source_error() {
-            tracing::error!(peer = %self.peer, error = error as &dyn std::error::Error, "on_connect failed");
+            tracing::error!(peer = %self.details.peer(), error = error as &dyn std::error::Error, "on_connect failed");
         }
         self.answer(&server::deny(deny)).await?;
         Err(HandshakeError::Denied {

@@ -7,6 +7,8 @@ use super::shared::{Half, PendingPing, Shared};
 use super::waiters::Wish;
 use crate::close::CloseFrame;
 use crate::connection::{CloseCause, Output, ProtocolError, Role, State, Timers};
+#[cfg(feature = "rustls")]
+use crate::tls::TlsStream;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -98,9 +100,24 @@ impl<S: Stream> Io<S> {
             match Pin::new(stream).poll_read(context, &mut buffer) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => proceed.made_progress(),
-                // Reset or not, both close frames were exchanged.
-                Poll::Ready(_) => self.end(CloseCause::Peer),
+                // Reset or not, both close frames were exchanged. Cut off without the `close_notify`
+                // of TLS or not: the close frames have told all that it could.
+                Poll::Ready(end) => {
+                    if end.is_ok() && !self.shut_down {
+                        self.answer_end(context);
+                    }
+                    self.end(CloseCause::Peer);
+                }
             }
+        }
+    }
+
+    /// Ends our side of the stream as the peer has ended its own; TLS asks for a `close_notify` of
+    /// both (RFC 8446 §6.1).
+    fn answer_end(&mut self, context: &mut Context<'_>) {
+        if let Some(stream) = &mut self.stream {
+            // What is not taken at once is not waited for: the peer has gone.
+            let _ = Pin::new(stream).poll_shutdown(context);
         }
     }
 
@@ -128,8 +145,7 @@ impl<S: Stream> Io<S> {
 
     /// Drops the stream at once; a TCP connection is reset.
     pub(super) fn abort(&mut self, cause: CloseCause) {
-        let stream = self.stream.as_ref().map(|stream| stream as &dyn Any);
-        if let Some(tcp) = stream.and_then(|stream| stream.downcast_ref::<TcpStream>()) {
+        if let Some(tcp) = self.stream.as_ref().and_then(|stream| tcp_below(stream)) {
             // Fails only on a socket that is gone already.
             let _ = tcp.set_zero_linger();
         }
@@ -158,6 +174,15 @@ impl<S: Stream> Io<S> {
         drop(half);
         told.wake();
     }
+}
+
+/// Returns the TCP stream that a stream is or lies on.
+fn tcp_below(stream: &dyn Any) -> Option<&TcpStream> {
+    #[cfg(feature = "rustls")]
+    if let Some(tls) = stream.downcast_ref::<TlsStream<TcpStream>>() {
+        return Some(tls.get_ref());
+    }
+    stream.downcast_ref()
 }
 
 impl<S> Drop for Io<S> {

@@ -48,6 +48,26 @@ fn urls_are_parsed() {
 }
 
 #[test]
+fn urls_may_name_a_unix_socket() {
+    for (text, socket, resource) in [
+        ("ws://unix:/a b.sock?c=d", "/a b.sock", "/a%20b.sock?c=d"),
+        ("wss://unix:/run/x", "/run/x", "/run/x"),
+    ] {
+        let url = url(text);
+        assert_eq!((url.host(), url.socket()), ("unix", Some(socket)));
+        assert_eq!(url.resource(), resource);
+        assert_eq!(url.to_string(), text);
+    }
+    // Names of hosts.
+    assert_eq!(url("ws://unix/a").socket(), None);
+    assert_eq!(url("ws://unix:80/a").socket(), None);
+    assert_eq!(
+        "ws://unix:".parse::<Url>().unwrap_err(),
+        UrlFault::Authority
+    );
+}
+
+#[test]
 fn bad_urls_are_refused() {
     for (text, fault) in [
         ("", UrlFault::Scheme),

@@ -11,6 +11,8 @@ mod close_info;
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod dialing;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod faults;

@@ -3,7 +3,7 @@
 use crate::probe::{End, PIPE, open_client, open_client_with, quiet};
 use crate::wire::{Raw, Wire, header, response, settle, within};
 use motorway::{
-    ClientOptions, CloseCause, Error, OptionsError, ProtocolError, TimeoutKind,
+    ClientOptions, CloseCause, ConnectError, Error, OptionsError, ProtocolError, TimeoutKind,
     WebSocketClientFactory,
 };
 use std::time::Duration;
@@ -150,11 +150,10 @@ async fn connecting_may_take_so_long() {
         factory.run().await.unwrap_err(),
         factory.connect().await.unwrap_err(),
     ] {
-        let kind = TimeoutKind::OpeningHandshake;
-        assert!(
-            matches!(error, Error::Timeout(found) if found == kind),
-            "{error:?}"
-        );
+        let Error::Connect(error) = error else {
+            panic!("{error:?}");
+        };
+        assert!(matches!(*error, ConnectError::Timeout { .. }), "{error:?}");
     }
     assert!((200..20_000).contains(&start.elapsed().as_millis()));
     assert!(

@@ -13,10 +13,9 @@ mod target;
 use http::{HeaderName, StatusCode, Version, header};
 
 use super::write::HeadWriter;
-use super::{Agreed, HandshakeError, RequestHead, accept_key};
+use super::{Agreed, HandshakeError, RequestHead, TransportDetails, accept_key};
 use crate::extension::deflate::negotiate;
 use crate::options::ServerOptions;
-use crate::peer::Peer;
 
 pub use accept::ConnectionAccept;
 pub use deny::{ConnectionDeny, deny};
@@ -65,8 +64,12 @@ pub enum Checked {
 /// # Ok::<(), motorway::HandshakeError>(())
 /// ```
 #[must_use]
-pub fn check(head: RequestHead, options: &ServerOptions, peer: Peer) -> Checked {
-    examine(head, options, peer).unwrap_or_else(|error| Checked::Refused {
+pub fn check(
+    head: RequestHead,
+    options: &ServerOptions,
+    transport: impl Into<TransportDetails>,
+) -> Checked {
+    examine(head, options, transport.into()).unwrap_or_else(|error| Checked::Refused {
         response: refuse(&error, options),
         error,
     })
@@ -122,7 +125,7 @@ pub fn accept(
 /// Reads a request that this end has made, as the server will see it; what cannot be read of it, for
 /// its maker may have put anything in, is left empty.
 #[cfg(feature = "tokio")]
-pub(crate) fn sent(request: &[u8], peer: Peer) -> ConnectionRequest {
+pub(crate) fn sent(request: &[u8], transport: TransportDetails) -> ConnectionRequest {
     let limits = super::HeadLimits {
         size: usize::MAX,
         line: usize::MAX,
@@ -141,7 +144,7 @@ pub(crate) fn sent(request: &[u8], peer: Peer) -> ConnectionRequest {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(header::ORIGIN).or_else(|| text(SEC_WEBSOCKET_ORIGIN));
     ConnectionRequest {
-        peer,
+        transport,
         path,
         query,
         host: headers::host(&headers, None, None).unwrap_or_default(),
@@ -158,7 +161,7 @@ pub(crate) fn sent(request: &[u8], peer: Peer) -> ConnectionRequest {
 fn examine(
     head: RequestHead,
     options: &ServerOptions,
-    peer: Peer,
+    transport: TransportDetails,
 ) -> Result<Checked, HandshakeError> {
     if head.method() != http::Method::GET {
         return Err(HandshakeError::UnsupportedMethod);
@@ -186,7 +189,7 @@ fn examine(
     let extensions = headers::extensions(&headers)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
     Ok(Checked::Upgrade(Box::new(ConnectionRequest {
-        peer,
+        transport,
         path,
         query,
         target,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 
 use crate::extension::Offer;
+use crate::handshake::TransportDetails;
 use crate::peer::Peer;
 
 /// A valid opening handshake of a client (RFC 6455 §4.2.1).
@@ -22,7 +23,7 @@ use crate::peer::Peer;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionRequest {
-    pub(super) peer: Peer,
+    pub(super) transport: TransportDetails,
     pub(super) target: String,
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -39,7 +40,13 @@ impl ConnectionRequest {
     /// Returns who asks.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        self.transport.peer()
+    }
+
+    /// Returns what is known of the connection below: addresses, TLS, the client's certificate.
+    #[must_use]
+    pub fn transport(&self) -> &TransportDetails {
+        &self.transport
     }
 
     /// Returns the target as it came, such as `/chat?room=1`.

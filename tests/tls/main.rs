@@ -1,0 +1,18 @@
+//! Tests of TLS, over TCP on this machine.
+
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod servers;
+#[cfg(test)]
+mod truncation;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod world;
