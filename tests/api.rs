@@ -252,6 +252,27 @@ mod tokio {
     }
 
     #[test]
+    fn streams_cross_threads() {
+        use motorway::{Connector, HandlerProtocol};
+        use motorway::{WebSocketReader, WebSocketStream, WebSocketWriter};
+        is_shared::<WebSocketStream>();
+        is_shared::<WebSocketReader>();
+        is_shared::<WebSocketWriter>();
+        is_shared::<Connector>();
+        is_shared::<WebSocketServerFactory<HandlerProtocol>>();
+        fn spawned<F: Future + Send>(_: F) {}
+        spawned(motorway::connect("ws://127.0.0.1:9"));
+        spawned(async {
+            let mut ws: WebSocketStream = motorway::connect("ws://127.0.0.1:9").await?;
+            ws.send("Hello").await?;
+            while let Some(message) = ws.recv().await? {
+                let _: Message<'static> = message;
+            }
+            ws.close(motorway::CloseCode::NORMAL, "").await
+        });
+    }
+
+    #[test]
     fn factories_are_made_of_closures() {
         let mut server = WebSocketServerFactory::new(|| Every);
         server

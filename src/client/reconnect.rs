@@ -168,7 +168,7 @@ impl fmt::Debug for Reconnect {
 }
 
 impl Retry {
-    /// Decides by what usually passes: a stream that failed, a timeout, a server that restarts (1001,
+    /// Decides by what usually passes: a host that cannot be reached, a stream that failed, a timeout, a server that restarts (1001,
     /// 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or has failed (1011).
     ///
     /// Not so a closing handshake that this end began, a normal end (1000), what a request or
@@ -177,7 +177,7 @@ impl Retry {
     pub fn of(ended: &Ended) -> Self {
         match ended {
             Ok(info) => Self::of_close(info),
-            Err(Error::Io(_) | Error::Timeout(_)) => Self::Again,
+            Err(Error::Io(_) | Error::Timeout(_) | Error::Connect(_)) => Self::Again,
             Err(Error::Handshake(error)) => match &**error {
                 HandshakeError::Refused {
                     status, headers, ..

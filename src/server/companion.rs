@@ -4,8 +4,8 @@ use super::lifecycle::Lifecycle;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Endpoint, SendError};
 use crate::error::{Error, HandlerResult};
-use crate::stream::{Inbox, Owner, WebSocketStream, go_away, poll_last};
-use crate::transport::{Driver, Handler, Panicked, Stream, WebSocket, catch_panic};
+use crate::stream::{Driving, Inbox, Owner, WebSocketStream, go_away, poll_last};
+use crate::transport::{Panicked, WebSocket, catch_panic};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -46,8 +46,13 @@ impl Companion {
         Self { lifecycle, ..self }
     }
 
-    /// Runs the connection and the handler to their ends, whichever comes first.
-    pub(super) async fn run<S: Stream, H: Handler>(self, mut driver: Driver<S, H>) -> CloseInfo {
+    /// Runs the connection and the handler to their ends, whichever comes first; `kept` is dropped
+    /// after both.
+    pub(super) fn run<K: Send>(
+        self,
+        driving: Driving,
+        kept: K,
+    ) -> impl Future<Output = CloseInfo> + Send {
         let Self {
             ws,
             stream,
@@ -55,45 +60,51 @@ impl Companion {
             handler,
             lifecycle,
         } = self;
-        let mut driving = pin!(Some(async move { driver.run().await }));
         // Called inside, so that a panic before the first await is caught, too.
-        let mut handling = pin!(Some(catch_panic(async move { handler(stream).await })));
-        let mut killed = pin!(lifecycle.killed.cancelled());
-        poll_fn(|context| {
-            inbox.keep_task(context.waker());
-            if let Some(driver) = driving.as_mut().as_pin_mut()
-                && driver.poll(context).is_ready()
-            {
-                driving.set(None);
-            }
-            if let Some(handler) = handling.as_mut().as_pin_mut() {
-                match handler.poll(context) {
-                    Poll::Ready(outcome) => {
-                        handling.set(None);
-                        settle(&ws, outcome);
-                    }
-                    Poll::Pending if inbox.is_abandoned() => {
-                        if let Some(driver) = driving.as_mut().as_pin_mut() {
-                            go_away(&ws);
-                            poll_last(driver);
-                            driving.set(None);
-                        }
-                    }
-                    Poll::Pending => {}
+        let handling = catch_panic(async move { handler(stream).await });
+        async move {
+            let mut driving = Some(driving);
+            let mut handling = pin!(Some(handling));
+            let mut killed = pin!(lifecycle.killed.cancelled());
+            poll_fn(|context| {
+                inbox.keep_task(context.waker());
+                if let Some(driver) = &mut driving
+                    && driver.as_mut().poll(context).is_ready()
+                {
+                    driving = None;
                 }
-            }
-            // At the deadline of a shutdown the driver ends by itself.
-            if driving.is_none() && killed.as_mut().poll(context).is_ready() {
-                handling.set(None);
-            }
-            match driving.is_none() && handling.is_none() {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        })
-        .await;
-        let info = ws.close_info().cloned();
-        info.unwrap_or_else(|| CloseInfo::never_opened("", Endpoint::Local))
+                if let Some(handler) = handling.as_mut().as_pin_mut() {
+                    match handler.poll(context) {
+                        Poll::Ready(outcome) => {
+                            handling.set(None);
+                            settle(&ws, outcome);
+                        }
+                        Poll::Pending if inbox.is_abandoned() => leave(&ws, driving.take()),
+                        Poll::Pending => {}
+                    }
+                }
+                // At the deadline of a shutdown the driver ends by itself.
+                if driving.is_none() && killed.as_mut().poll(context).is_ready() {
+                    handling.set(None);
+                }
+                match driving.is_none() && handling.is_none() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
+            drop(kept);
+            let info = ws.close_info().cloned();
+            info.unwrap_or_else(|| CloseInfo::never_opened("", Endpoint::Local))
+        }
+    }
+}
+
+/// Ends a connection whose stream was dropped: with 1001, if the socket takes it at once.
+fn leave(ws: &WebSocket, driving: Option<Driving>) {
+    if let Some(driving) = driving {
+        go_away(ws);
+        poll_last(driving);
     }
 }
 

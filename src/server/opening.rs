@@ -68,14 +68,17 @@ impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
             return Opened::Plain(self);
         };
         self.driver.hold_close(companion.inbox());
-        Opened::WithCompanion(Box::pin(async move {
-            let Self {
-                driver,
-                _registered,
-                _counted,
-            } = self;
-            companion.run(driver).await
-        }))
+        let Self {
+            mut driver,
+            _registered,
+            _counted,
+        } = self;
+        // Boxed by itself, since each future around it would have room for it twice.
+        let driving = Box::pin(async move {
+            driver.run().await;
+        });
+        let running = companion.run(driving, (_registered, _counted));
+        Opened::WithCompanion(Box::pin(running))
     }
 }
 

@@ -39,7 +39,7 @@ use std::task::{Context, Poll};
 /// let mut ws = motorway::connect("ws://127.0.0.1:8765").await?;
 /// ws.send("Hello").await?;
 /// while let Some(message) = ws.recv().await? {
-///     println!("{}", message.into_text().unwrap_or_default());
+///     println!("{message:?}");
 /// }
 /// ws.close(CloseCode::NORMAL, "").await?;
 /// # Ok(())

@@ -136,12 +136,13 @@ impl Seat {
     }
 }
 
-/// Begins to close with 1001, unless the connection closes already.
+/// Begins to close with 1001, unless the connection closes already, and to drop the connection.
 pub(crate) fn go_away(ws: &WebSocket) {
     ws.close_because(
         CloseFrame::new(CloseCode::GOING_AWAY, ""),
         CloseCause::Local,
     );
+    ws.leave();
 }
 
 /// Polls a driver for the last time: what is to be sent goes out as far as the socket takes it.

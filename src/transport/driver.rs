@@ -170,7 +170,10 @@ async fn catch_up<S: Stream>(
     hold: Arc<dyn Hold>,
     (frame, rest): (Option<CloseFrame>, &[u8]),
 ) {
-    io.call(pin!(hold.catch_up()), rest).await;
+    // Behind our own close frame nothing can be answered any more.
+    if io.ws.is_open() {
+        io.call(pin!(hold.catch_up()), rest).await;
+    }
     io.receive_close(frame);
 }
 

@@ -224,6 +224,8 @@ impl<S: Stream> Io<S> {
         let order = self.ws.0.lock().order.take();
         match order {
             Some(Order::Abort) => self.abort(CloseCause::Aborted),
+            // What was queued has been flushed before.
+            Some(Order::Leave) => self.end(CloseCause::Aborted),
             Some(Order::Kill) => {
                 self.killed = true;
                 self.abort(CloseCause::Shutdown);

@@ -109,6 +109,8 @@ pub(super) struct PendingPing {
 pub(crate) enum Order {
     /// Drop the connection.
     Abort,
+    /// Drop the connection once what the stream takes at once is written.
+    Leave,
     /// Drop the connection and whatever callback runs.
     Kill,
 }

@@ -224,6 +224,12 @@ impl WebSocket {
         self.0.order(Order::Abort);
     }
 
+    /// Lets the driver write what the stream takes at once, and drop the connection; whatever else the
+    /// peer sends, the next poll of the driver comes to an end.
+    pub(crate) fn leave(&self) {
+        self.0.order(Order::Leave);
+    }
+
     pub(crate) fn kill(&self) {
         self.0.order(Order::Kill);
     }

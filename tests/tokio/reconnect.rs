@@ -88,6 +88,9 @@ async fn it_gives_up_when_nobody_listens() {
     });
     let policy = hasty().max_retries(3);
     let ended = within(factory.unwrap().reconnect(policy).run()).await;
-    assert!(matches!(ended, Err(motorway::Error::Io(_))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(motorway::Error::Connect(_))),
+        "{ended:?}"
+    );
     assert!(made.load(Ordering::SeqCst) <= 4);
 }

@@ -215,6 +215,17 @@ async fn the_close_waits_a_second_for_answers_and_no_longer() {
     let waited = asked.elapsed();
     assert!(waited > Duration::from_millis(800) && waited < Duration::from_millis(1200));
     assert_eq!(text(ws.recv().await.unwrap()), "x");
+    // Behind our own close frame there is nothing to wait for.
+    let (mut ws, mut peer) = open().await;
+    peer.text("busy").await;
+    assert_eq!(text(ws.recv().await.unwrap()), "busy");
+    ws.handle().close(1000, "").await.unwrap();
+    assert_eq!(peer.frame().await.code(), 1000);
+    let asked = Instant::now();
+    peer.send(Wire::close(1000, "")).await;
+    drop(peer);
+    assert!(within(ws.handle().closed()).await.was_clean);
+    assert!(asked.elapsed() < Duration::from_millis(10));
     // And one that has received nothing that it could answer.
     let (ws, mut peer) = open().await;
     let asked = Instant::now();

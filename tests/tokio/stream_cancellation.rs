@@ -191,6 +191,26 @@ async fn a_dropped_server_connection_drops_its_handler() {
     }
 }
 
+// The driver may be at work on another thread in that moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_dropped_while_its_driver_is_polled() {
+    for round in 0..200_u64 {
+        let (ws, mut peer) = open().await;
+        let handle = ws.handle().clone();
+        let flooding = tokio::spawn(async move {
+            let octets = Wire::text("flood").encode().repeat(100);
+            // Fails where the other end is gone.
+            while peer.stream.write_all(&octets).await.is_ok() {}
+            peer
+        });
+        sleep(Duration::from_micros(round * 3)).await;
+        drop(ws);
+        let info = within(handle.closed()).await;
+        assert!(!info.was_clean && info.local.is_some(), "{info:?}");
+        within(flooding).await.unwrap();
+    }
+}
+
 // Halves.
 
 #[tokio::test(start_paused = true)]
