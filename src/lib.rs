@@ -31,7 +31,9 @@ pub use connection::{
     SendError, TimeoutKind,
 };
 pub use handshake::client::{ConnectingRequest, ConnectionResponse};
-pub use handshake::server::{ConnectionAccept, ConnectionDeny, ConnectionRequest};
+pub use handshake::server::{
+    ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest, HttpResponse,
+};
 pub use handshake::{HandshakeError, TransportDetails, Url};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};

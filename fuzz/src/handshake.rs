@@ -30,7 +30,8 @@ pub fn request(data: &[u8]) {
                 .expect("accepted")
                 .0
         }
-        Checked::Status(response) | Checked::Refused { response, .. } => response,
+        Checked::Http(request) => server::status_page(&request, &options),
+        Checked::Refused { response, .. } => response,
         _ => return,
     };
     let mut reader = HeadReader::new(HeadLimits::default());

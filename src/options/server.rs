@@ -36,6 +36,7 @@ pub struct ServerOptions {
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
     pub(crate) web_status: bool,
+    pub(crate) web_status_redirect: bool,
     pub(crate) server: Option<String>,
     pub(crate) external_port: Option<u16>,
     pub(crate) url: Option<String>,
@@ -131,6 +132,17 @@ impl ServerOptions {
         self
     }
 
+    /// Sets whether the status page leads to the URL that the query names, as Autobahn's does:
+    /// `/?redirect=https://example.com/` at once with 303, `&after=5` after so many seconds.
+    ///
+    /// Default: false, since anyone can then make links that seem to lead to this server and lead
+    /// elsewhere. Only `http` and `https` URLs are followed.
+    #[must_use]
+    pub fn web_status_redirect(mut self, redirect: bool) -> Self {
+        self.web_status_redirect = redirect;
+        self
+    }
+
     /// Sets the `Server` header (RFC 9110 §10.2.4); `None` leaves it out.
     ///
     /// Default: `motorway/` and the version.
@@ -206,6 +218,7 @@ impl Default for ServerOptions {
             allow_null_origin: None,
             max_connections: None,
             web_status: true,
+            web_status_redirect: false,
             server: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
             external_port: None,
             url: None,

@@ -1,10 +1,12 @@
 //! The factory of a server's connections.
 
+use super::http::{Pages, PagesCell};
 use super::lifecycle::{Counter, Lifecycle};
 use super::opening::{self, Incoming};
 use super::{Server, WebSocketServerProtocol};
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
+use crate::handshake::server::{HttpRequest, HttpResponse};
 use crate::options::ServerOptions;
 use crate::peer::Peer;
 use std::fmt;
@@ -42,6 +44,7 @@ pub(super) struct FactoryShared<P> {
     pub(super) make: Box<dyn Fn() -> P + Send + Sync>,
     settings: Mutex<Arc<Settings>>,
     pub(super) counter: Arc<Counter>,
+    pages: PagesCell,
 }
 
 /// The options of a factory, and the rules that follow from them.
@@ -64,6 +67,10 @@ impl<P> FactoryShared<P> {
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    pub(super) fn pages(&self) -> Option<Pages> {
+        self.pages.get()
+    }
 }
 
 impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
@@ -73,6 +80,7 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             make: Box::new(make),
             settings: Mutex::new(Settings::new(ServerOptions::default())),
             counter: Arc::default(),
+            pages: PagesCell::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -96,6 +104,39 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             .unwrap_or_else(PoisonError::into_inner);
         *settings = Settings::new(options);
         Ok(())
+    }
+
+    /// Answers plain requests of HTTP, so that a server can serve its own page, or tell a monitor
+    /// that it is well.
+    ///
+    /// Called for each GET and HEAD that asks for no WebSocket, after `max_connections`; no
+    /// instance is made. With `None` the status page answers, or 426 where `web_status` is off.
+    /// One response is sent, which the client may take 60 seconds to read, and the connection is
+    /// closed. Set again, it replaces what was set before.
+    ///
+    /// The time that it takes counts towards `open_handshake_timeout`, at which the client is
+    /// dropped, but not the future. A panic is answered with 500.
+    ///
+    /// ```
+    /// use motorway::{HttpResponse, StatusCode, WebSocketServerFactory, WebSocketServerProtocol};
+    ///
+    /// struct Clock;
+    /// impl WebSocketServerProtocol for Clock {}
+    ///
+    /// let mut factory = WebSocketServerFactory::new(|| Clock);
+    /// factory.on_http(|request| async move {
+    ///     Some(match request.path() {
+    ///         "/" => HttpResponse::html("<script>new WebSocket(location.origin.replace('http', 'ws'))</script>"),
+    ///         _ => StatusCode::NOT_FOUND.into(),
+    ///     })
+    /// });
+    /// ```
+    pub fn on_http<F, A>(&mut self, answer: F)
+    where
+        F: Fn(HttpRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<HttpResponse>> + Send + 'static,
+    {
+        self.shared.pages.set(answer);
     }
 
     /// Listens on a TCP address and serves connections from now on, in tasks of the runtime.

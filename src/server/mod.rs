@@ -1,6 +1,7 @@
 //! Servers: the protocol trait, the factory, listening.
 
 mod factory;
+mod http;
 mod lifecycle;
 mod listen;
 mod opening;

@@ -2,19 +2,21 @@
 
 use super::WebSocketServerProtocol;
 use super::factory::{FactoryShared, Settings};
+use super::http::Pages;
 use super::lifecycle::{Counted, Lifecycle, Registered, Served};
 use super::protocol::ServerHandler;
 use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::server::{
-    self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
+    self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest,
 };
-use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader};
+use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead};
 use crate::peer::Peer;
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
     read_request, within, write_all,
 };
+use http::StatusCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,6 +36,12 @@ struct Opened<S, P> {
     _counted: Counted,
 }
 
+/// The head of a request, and the octets that came with it.
+struct Arrived {
+    head: RequestHead,
+    early: Vec<u8>,
+}
+
 /// Serves one connection. The opening handshake is boxed, so that an open connection does not
 /// carry the room for it.
 pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
@@ -41,7 +49,12 @@ pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
     lifecycle: Arc<Lifecycle>,
     incoming: Incoming<S>,
 ) -> impl Future<Output = Served> + Send {
-    let opening = Box::pin(open(factory, lifecycle, incoming));
+    let opening = Box::pin(async move {
+        let (mut opening, counted) = Opening::new(factory.settings(), lifecycle, incoming);
+        let opened = opening.run(&factory, counted).await;
+        opening.log(opened.as_ref().err());
+        opened
+    });
     async move {
         let mut opened = opening.await?;
         Ok(opened.driver.run().await)
@@ -57,49 +70,47 @@ struct Opening<S> {
     lifecycle: Arc<Lifecycle>,
 }
 
-async fn open<P: WebSocketServerProtocol, S: Stream>(
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-    incoming: Incoming<S>,
-) -> Result<Opened<S, P>> {
-    let Incoming {
-        stream,
-        peer,
-        counted,
-    } = incoming;
-    let settings = factory.settings();
-    let deadline = settings
-        .options
-        .common
-        .open_handshake_timeout
-        .map(|time| Instant::now() + time);
-    let mut opening = Opening {
-        stream: Some(stream),
-        peer,
-        settings,
-        deadline,
-        lifecycle,
-    };
-    let opened = opening.run(&factory, counted).await;
-    if let Err(error) = &opened {
-        let peer = &opening.peer;
+impl<S: Stream> Opening<S> {
+    fn new(
+        settings: Arc<Settings>,
+        lifecycle: Arc<Lifecycle>,
+        incoming: Incoming<S>,
+    ) -> (Self, Counted) {
+        let timeout = settings.options.common.open_handshake_timeout;
+        let opening = Self {
+            stream: Some(incoming.stream),
+            peer: incoming.peer,
+            settings,
+            deadline: timeout.map(|time| Instant::now() + time),
+            lifecycle,
+        };
+        (opening, incoming.counted)
+    }
+
+    fn log(&self, error: Option<&Error>) {
+        let peer = &self.peer;
         match error {
-            Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
-            error => {
-                tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed")
+            None => {}
+            Some(Error::Io(error)) => {
+                tracing::debug!(%peer, %error, "opening handshake broke off");
+            }
+            Some(Error::Handshake(error)) if **error == HandshakeError::UpgradeRequired => {
+                tracing::debug!(%peer, "plain request answered");
+            }
+            Some(error) => {
+                tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed");
             }
         }
     }
-    opened
-}
 
-impl<S: Stream> Opening<S> {
     async fn run<P: WebSocketServerProtocol>(
         &mut self,
         factory: &FactoryShared<P>,
         counted: Counted,
     ) -> Result<Opened<S, P>> {
-        let (request, early) = self.request(&counted).await?;
+        let Arrived { head, early } = self.read().await?;
+        self.admit(&counted).await?;
+        let request = self.judge(head, factory.pages()).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
         let Ok(instance) = catch_unwind(AssertUnwindSafe(|| (factory.make)())) else {
             return self
@@ -141,10 +152,9 @@ impl<S: Stream> Opening<S> {
         })
     }
 
-    /// Reads the request and checks it; answers one that is not acceptable.
-    async fn request(&mut self, counted: &Counted) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
-        let options = &self.settings.options;
-        let limits = HeadLimits::from(options);
+    /// Reads the head of the request; answers one that cannot be read.
+    async fn read(&mut self) -> Result<Arrived> {
+        let limits = HeadLimits::from(&self.settings.options);
         let Some(stream) = &mut self.stream else {
             return Err(gone());
         };
@@ -154,25 +164,36 @@ impl<S: Stream> Opening<S> {
             read = reading => read,
             () = self.lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
         };
-        let (head, early) = match read {
-            Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Ok(Ok(read)) => read,
-            Ok(Err(Error::Handshake(error))) => return self.refuse(*error).await,
-            Ok(Err(error)) => return Err(error),
-        };
+        match read {
+            Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
+            Ok(Ok((head, early))) => Ok(Arrived { head, early }),
+            Ok(Err(Error::Handshake(error))) => self.refuse(*error).await,
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
+    /// Refuses a connection that the server has no room for.
+    async fn admit(&mut self, counted: &Counted) -> Result<()> {
         if self.lifecycle.draining.is_cancelled() {
             return self.refuse(HandshakeError::ShuttingDown).await;
         }
-        if options
-            .max_connections
-            .is_some_and(|limit| counted.exceeds(limit))
-        {
+        let limit = self.settings.options.max_connections;
+        if limit.is_some_and(|limit| counted.exceeds(limit)) {
             return self.refuse(HandshakeError::TooManyConnections).await;
         }
-        match server::check(head, options, self.peer.clone()) {
-            Checked::Upgrade(request) => Ok((request, early)),
-            Checked::Status(response) => {
-                self.answer(&response).await?;
+        Ok(())
+    }
+
+    /// Checks the request; answers one that is plain or not acceptable.
+    async fn judge(
+        &mut self,
+        head: RequestHead,
+        pages: Option<Pages>,
+    ) -> Result<Box<ConnectionRequest>> {
+        match server::check(head, &self.settings.options, self.peer.clone()) {
+            Checked::Upgrade(request) => Ok(request),
+            Checked::Http(request) => {
+                self.serve_page(*request, pages).await?;
                 Err(HandshakeError::UpgradeRequired.into())
             }
             Checked::Refused { error, response } => {
@@ -180,6 +201,38 @@ impl<S: Stream> Opening<S> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Answers a plain request: with what the user makes of it, or else with the status page.
+    async fn serve_page(&mut self, request: HttpRequest, pages: Option<Pages>) -> Result<()> {
+        let options = &self.settings.options;
+        let page = server::status_page(&request, options);
+        let Some(pages) = pages else {
+            return self.answer(&page).await;
+        };
+        let method = request.method().clone();
+        // Also the closure itself may panic, before there is a future.
+        let mut asking = pin!(catch_panic(async move { pages(request).await }));
+        let asked = self
+            .lifecycle
+            .unless_killed(within(self.deadline, &mut asking))
+            .await;
+        let Ok(answered) = asked? else {
+            // The client is dropped now; the callback may go on until the server ends.
+            self.stream = None;
+            let _ = self.lifecycle.unless_killed(asking).await;
+            return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
+        };
+        let options = &self.settings.options;
+        let page = match answered {
+            Ok(Some(response)) => server::respond(&method, &response, options),
+            Ok(None) => page,
+            Err(_) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                server::respond(&method, &status.into(), options)
+            }
+        };
+        self.answer_within(PAGE_RESPONSE, &page).await
     }
 
     /// Asks the protocol instance and sends the response.
@@ -265,19 +318,21 @@ impl<S: Stream> Opening<S> {
 
     /// Sends a last response and closes the stream.
     async fn answer(&mut self, response: &[u8]) -> Result<()> {
+        self.answer_within(LAST_RESPONSE, response).await
+    }
+
+    async fn answer_within(&mut self, time: Duration, response: &[u8]) -> Result<()> {
         let Some(mut stream) = self.stream.take() else {
             return Err(gone());
         };
         let answering = async {
-            if write_all(&mut stream, response).await.is_ok() {
-                close_stream(&mut stream).await;
+            let writing = timeout(time, write_all(&mut stream, response));
+            if matches!(writing.await, Ok(Ok(()))) {
+                let _ = timeout(LAST_RESPONSE, close_stream(&mut stream)).await;
             }
         };
         // Whether the client read it or not, the connection is over.
-        let _ = self
-            .lifecycle
-            .unless_killed(timeout(LAST_RESPONSE, answering))
-            .await;
+        let _ = self.lifecycle.unless_killed(answering).await;
         Ok(())
     }
 }
@@ -297,5 +352,7 @@ fn gone() -> Error {
     std::io::Error::from(std::io::ErrorKind::NotConnected).into()
 }
 
-/// How long a client that is refused may take to read the response.
+/// How long a client may take to read the answer to a plain request.
+const PAGE_RESPONSE: Duration = Duration::from_secs(60);
+/// How long a client that is refused may take to read the response, and any to close.
 const LAST_RESPONSE: Duration = Duration::from_secs(1);

@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod handle;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod options_client;

@@ -1,16 +1,19 @@
 //! The server's side of the opening handshake (RFC 6455 §4.2).
 //!
 //! [`check`] judges a request; [`accept`], [`deny`], [`refuse`] and [`unavailable`] make the octets
-//! of the answer.
+//! of the answer, [`respond`] and [`status_page`] those to a plain request of HTTP.
 
 mod accept;
 mod deny;
 mod headers;
+mod http_request;
+mod http_response;
 mod page;
+mod percent;
 mod request;
 mod target;
 
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderName, Method, StatusCode, Version, header};
 
 use super::write::HeadWriter;
 use super::{Agreed, HandshakeError, RequestHead, accept_key};
@@ -20,7 +23,9 @@ use crate::peer::Peer;
 
 pub use accept::ConnectionAccept;
 pub use deny::{ConnectionDeny, deny};
-pub use page::{refuse, unavailable};
+pub use http_request::HttpRequest;
+pub use http_response::{HttpResponse, respond};
+pub use page::{refuse, status_page, unavailable};
 pub use request::ConnectionRequest;
 
 /// What came of a request.
@@ -29,8 +34,9 @@ pub use request::ConnectionRequest;
 pub enum Checked {
     /// A valid opening handshake, to be accepted or denied.
     Upgrade(Box<ConnectionRequest>),
-    /// A plain request; the status page is to be sent and the connection closed.
-    Status(Vec<u8>),
+    /// A plain request; it is to be answered with [`respond`] or [`status_page`], and the
+    /// connection closed.
+    Http(Box<HttpRequest>),
     /// Not acceptable; the response is to be sent and the connection closed.
     #[non_exhaustive]
     Refused {
@@ -124,7 +130,9 @@ fn examine(
     options: &ServerOptions,
     peer: Peer,
 ) -> Result<Checked, HandshakeError> {
-    if head.method() != http::Method::GET {
+    let is_plain = !head.headers().contains_key(header::UPGRADE);
+    let method = head.method().clone();
+    if method != Method::GET && !(is_plain && method == Method::HEAD) {
         return Err(HandshakeError::UnsupportedMethod);
     }
     if head.version() != Version::HTTP_11 {
@@ -133,34 +141,40 @@ fn examine(
     let (target, headers) = head.into_parts();
     let resource = target::parse(&target)?;
     let host = headers::host(&headers, resource.authority, options.external_port)?;
-    if !headers.contains_key(header::UPGRADE) {
-        return if options.web_status {
-            Ok(Checked::Status(page::status(options)))
-        } else {
-            Err(HandshakeError::UpgradeRequired)
-        };
-    }
-    headers::upgrade(&headers)?;
-    headers::connection(&headers)?;
-    headers::body(&headers)?;
-    let version = headers::version(&headers, &options.versions)?;
-    let protocols = headers::protocols(&headers)?;
-    let origin = headers::origin(&headers, version, options)?;
-    let key = headers::key(&headers)?;
-    let extensions = headers::extensions(&headers)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
-    Ok(Checked::Upgrade(Box::new(ConnectionRequest {
+    let http = HttpRequest {
         peer,
+        method,
         path,
         query,
         target,
         host,
+        headers,
+    };
+    if is_plain {
+        return Ok(Checked::Http(Box::new(http)));
+    }
+    upgrade(http, options)
+}
+
+/// Checks what a request for an upgrade has besides.
+fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, HandshakeError> {
+    let headers = &http.headers;
+    headers::upgrade(headers)?;
+    headers::connection(headers)?;
+    headers::body(headers)?;
+    let version = headers::version(headers, &options.versions)?;
+    let protocols = headers::protocols(headers)?;
+    let origin = headers::origin(headers, version, options)?;
+    let key = headers::key(headers)?;
+    let extensions = headers::extensions(headers)?;
+    Ok(Checked::Upgrade(Box::new(ConnectionRequest {
+        http,
         version,
         origin,
         protocols,
         key,
         extensions,
-        headers,
     })))
 }
 
