@@ -46,6 +46,6 @@ pub use client::{WebSocketClientFactory, WebSocketClientProtocol};
 #[cfg(feature = "tokio")]
 pub use error::{Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
-pub use server::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+pub use server::{Router, Server, WebSocketServerFactory, WebSocketServerProtocol};
 #[cfg(feature = "tokio")]
 pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};

@@ -180,6 +180,7 @@ mod tokio {
         is_shared::<WebSocket>();
         is_shared::<Error>();
         is_shared::<Server>();
+        is_shared::<motorway::Router>();
         is_shared::<WebSocketServerFactory<fn() -> Every>>();
         is_shared::<WebSocketClientFactory<fn() -> Hello>>();
         is_sent::<HandlerError>();

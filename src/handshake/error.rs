@@ -97,6 +97,9 @@ pub enum HandshakeError {
     /// The origin is not one of those allowed (RFC 6455 §10.2).
     #[error("origin is not allowed")]
     OriginRefused,
+    /// No route of the server matches the path.
+    #[error("no route matches the path")]
+    NoRoute,
     /// The server has as many connections as it takes.
     #[error("too many connections")]
     TooManyConnections,
@@ -165,6 +168,7 @@ impl HandshakeError {
             Self::UnsupportedHttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UpgradeRequired | Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
             Self::OriginRefused => StatusCode::FORBIDDEN,
+            Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TooManyConnections | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR

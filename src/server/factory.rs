@@ -1,8 +1,8 @@
 //! The factory of a server's connections.
 
-use super::http::{Pages, PagesCell};
+use super::http::{Pages, PagesCell, pages};
 use super::lifecycle::{Counter, Lifecycle};
-use super::opening::{self, Incoming};
+use super::opening::{Incoming, Serve};
 use super::{Server, WebSocketServerProtocol};
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
@@ -55,7 +55,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    fn new(options: ServerOptions) -> Arc<Self> {
+    pub(super) fn new(options: ServerOptions) -> Arc<Self> {
         Arc::new(Self {
             rules: Arc::new(Rules::server(&options)),
             options,
@@ -136,7 +136,7 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         F: Fn(HttpRequest) -> A + Send + Sync + 'static,
         A: Future<Output = Option<HttpResponse>> + Send + 'static,
     {
-        self.shared.pages.set(answer);
+        self.shared.pages.set(pages(answer));
     }
 
     /// Listens on a TCP address and serves connections from now on, in tasks of the runtime.
@@ -206,11 +206,11 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             peer,
             counted,
         };
-        opening::serve(
-            Arc::clone(&self.shared),
-            Arc::clone(&self.lifecycle),
-            incoming,
-        )
+        Arc::clone(&self.shared).serve(Arc::clone(&self.lifecycle), incoming)
+    }
+
+    pub(super) fn into_shared(self) -> Arc<FactoryShared<P>> {
+        self.shared
     }
 
     /// Returns the URL under which clients know the server, as the options say.

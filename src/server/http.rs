@@ -21,12 +21,16 @@ impl PagesCell {
             .clone()
     }
 
-    pub(super) fn set<F, A>(&self, answer: F)
-    where
-        F: Fn(HttpRequest) -> A + Send + Sync + 'static,
-        A: Future<Output = Option<HttpResponse>> + Send + 'static,
-    {
-        let pages: Pages = Arc::new(move |request| Box::pin(answer(request)));
+    pub(super) fn set(&self, pages: Pages) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pages);
     }
+}
+
+/// Boxes what the user's function returns.
+pub(super) fn pages<F, A>(answer: F) -> Pages
+where
+    F: Fn(HttpRequest) -> A + Send + Sync + 'static,
+    A: Future<Output = Option<HttpResponse>> + Send + 'static,
+{
+    Arc::new(move |request| Box::pin(answer(request)))
 }

@@ -1,9 +1,7 @@
 //! A server that listens: the accept loop and the shutdown.
 
-use super::WebSocketServerProtocol;
-use super::factory::FactoryShared;
 use super::lifecycle::Lifecycle;
-use super::opening::{self, Incoming};
+use super::opening::{Incoming, Serve};
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::SendError;
 use crate::error::Result;
@@ -30,10 +28,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn start<P: WebSocketServerProtocol>(
-        listener: TcpListener,
-        factory: Arc<FactoryShared<P>>,
-    ) -> Result<Self> {
+    pub(super) fn start(listener: TcpListener, factory: Arc<impl Serve>) -> Result<Self> {
         let local_addr = listener.local_addr()?;
         let lifecycle = Arc::<Lifecycle>::default();
         // Waited for at the shutdown, after which the port is free.
@@ -137,11 +132,7 @@ pub(super) fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
-async fn accept_loop<P: WebSocketServerProtocol>(
-    listener: TcpListener,
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-) {
+async fn accept_loop(listener: TcpListener, factory: Arc<impl Serve>, lifecycle: Arc<Lifecycle>) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -166,10 +157,10 @@ async fn accept_loop<P: WebSocketServerProtocol>(
     }
 }
 
-fn serve<P: WebSocketServerProtocol>(
+fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    factory: &Arc<FactoryShared<P>>,
+    factory: &Arc<impl Serve>,
     lifecycle: &Arc<Lifecycle>,
 ) {
     if factory.settings().options.common.tcp_no_delay {
@@ -179,9 +170,9 @@ fn serve<P: WebSocketServerProtocol>(
     let incoming = Incoming {
         stream,
         peer: peer.into(),
-        counted: factory.counter.count(),
+        counted: factory.counter().count(),
     };
-    let serving = opening::serve(Arc::clone(factory), Arc::clone(lifecycle), incoming);
+    let serving = Arc::clone(factory).serve(Arc::clone(lifecycle), incoming);
     lifecycle.tasks.spawn(serving);
 }
 

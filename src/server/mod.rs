@@ -6,7 +6,9 @@ mod lifecycle;
 mod listen;
 mod opening;
 mod protocol;
+mod router;
 
 pub use factory::WebSocketServerFactory;
 pub use listen::Server;
 pub use protocol::WebSocketServerProtocol;
+pub use router::Router;

@@ -3,7 +3,7 @@
 use super::WebSocketServerProtocol;
 use super::factory::{FactoryShared, Settings};
 use super::http::Pages;
-use super::lifecycle::{Counted, Lifecycle, Registered, Served};
+use super::lifecycle::{Counted, Counter, Lifecycle, Registered, Served};
 use super::protocol::ServerHandler;
 use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
 use crate::error::{Error, Result};
@@ -36,33 +36,67 @@ struct Opened<S, P> {
     _counted: Counted,
 }
 
-/// The head of a request, and the octets that came with it.
-struct Arrived {
-    head: RequestHead,
+/// The head of a request, and what goes with it.
+pub(super) struct Arrived {
+    pub(super) head: RequestHead,
+    /// The octets that came with the head.
     early: Vec<u8>,
+    pub(super) path_params: Vec<(String, String)>,
 }
 
-/// Serves one connection. The opening handshake is boxed, so that an open connection does not
-/// carry the room for it.
-pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-    incoming: Incoming<S>,
-) -> impl Future<Output = Served> + Send {
-    let opening = Box::pin(async move {
-        let (mut opening, counted) = Opening::new(factory.settings(), lifecycle, incoming);
-        let opened = opening.run(&factory, counted).await;
-        opening.log(opened.as_ref().err());
-        opened
-    });
-    async move {
-        let mut opened = opening.await?;
-        Ok(opened.driver.run().await)
+/// What serves the connections of a listener: a factory or a router.
+pub(super) trait Serve: Send + Sync + 'static {
+    fn settings(&self) -> Arc<Settings>;
+
+    fn counter(&self) -> &Arc<Counter>;
+
+    /// Serves one connection from the first octet to the last.
+    fn serve<S: Stream>(
+        self: Arc<Self>,
+        lifecycle: Arc<Lifecycle>,
+        incoming: Incoming<S>,
+    ) -> impl Future<Output = Served> + Send + 'static;
+}
+
+impl<P: WebSocketServerProtocol> Serve for FactoryShared<P> {
+    fn settings(&self) -> Arc<Settings> {
+        Self::settings(self)
+    }
+
+    fn counter(&self) -> &Arc<Counter> {
+        &self.counter
+    }
+
+    /// The opening handshake is boxed, so that an open connection does not carry the room for it.
+    fn serve<S: Stream>(
+        self: Arc<Self>,
+        lifecycle: Arc<Lifecycle>,
+        incoming: Incoming<S>,
+    ) -> impl Future<Output = Served> + Send + 'static {
+        let Incoming {
+            stream,
+            peer,
+            counted,
+        } = incoming;
+        let opening = Box::pin(async move {
+            let settings = Self::settings(&self);
+            let mut opening = Opening::new(settings, lifecycle, (stream, peer));
+            let opened = match opening.read().await {
+                Ok(arrived) => opening.run(&self, arrived, counted).await,
+                Err(error) => Err(error),
+            };
+            opening.log(opened.as_ref().err());
+            opened
+        });
+        async move {
+            let mut opened = opening.await?;
+            Ok(opened.driver.run().await)
+        }
     }
 }
 
 /// An opening handshake under way.
-struct Opening<S> {
+pub(super) struct Opening<S> {
     stream: Option<S>,
     peer: Peer,
     settings: Arc<Settings>,
@@ -71,23 +105,45 @@ struct Opening<S> {
 }
 
 impl<S: Stream> Opening<S> {
-    fn new(
+    pub(super) fn new(
         settings: Arc<Settings>,
         lifecycle: Arc<Lifecycle>,
-        incoming: Incoming<S>,
-    ) -> (Self, Counted) {
+        (stream, peer): (S, Peer),
+    ) -> Self {
         let timeout = settings.options.common.open_handshake_timeout;
-        let opening = Self {
-            stream: Some(incoming.stream),
-            peer: incoming.peer,
+        Self {
+            stream: Some(stream),
+            peer,
             settings,
             deadline: timeout.map(|time| Instant::now() + time),
             lifecycle,
-        };
-        (opening, incoming.counted)
+        }
     }
 
-    fn log(&self, error: Option<&Error>) {
+    /// Goes on under the options of the factory that a router has found.
+    pub(super) fn adopt(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// Finishes the handshake of a request that a router has read, and runs the connection.
+    pub(super) fn finish<P: WebSocketServerProtocol>(
+        mut self,
+        factory: Arc<FactoryShared<P>>,
+        arrived: Arrived,
+        counted: Counted,
+    ) -> impl Future<Output = Served> + Send + 'static {
+        let opening = Box::pin(async move {
+            let opened = self.run(&factory, arrived, counted).await;
+            self.log(opened.as_ref().err());
+            opened
+        });
+        async move {
+            let mut opened = opening.await?;
+            Ok(opened.driver.run().await)
+        }
+    }
+
+    pub(super) fn log(&self, error: Option<&Error>) {
         let peer = &self.peer;
         match error {
             None => {}
@@ -106,11 +162,12 @@ impl<S: Stream> Opening<S> {
     async fn run<P: WebSocketServerProtocol>(
         &mut self,
         factory: &FactoryShared<P>,
+        mut arrived: Arrived,
         counted: Counted,
     ) -> Result<Opened<S, P>> {
-        let Arrived { head, early } = self.read().await?;
         self.admit(&counted).await?;
-        let request = self.judge(head, factory.pages()).await?;
+        let early = std::mem::take(&mut arrived.early);
+        let request = self.judge(arrived, factory.pages()).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
         let Ok(instance) = catch_unwind(AssertUnwindSafe(|| (factory.make)())) else {
             return self
@@ -153,7 +210,7 @@ impl<S: Stream> Opening<S> {
     }
 
     /// Reads the head of the request; answers one that cannot be read.
-    async fn read(&mut self) -> Result<Arrived> {
+    pub(super) async fn read(&mut self) -> Result<Arrived> {
         let limits = HeadLimits::from(&self.settings.options);
         let Some(stream) = &mut self.stream else {
             return Err(gone());
@@ -166,14 +223,18 @@ impl<S: Stream> Opening<S> {
         };
         match read {
             Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Ok(Ok((head, early))) => Ok(Arrived { head, early }),
+            Ok(Ok((head, early))) => Ok(Arrived {
+                head,
+                early,
+                path_params: Vec::new(),
+            }),
             Ok(Err(Error::Handshake(error))) => self.refuse(*error).await,
             Ok(Err(error)) => Err(error),
         }
     }
 
     /// Refuses a connection that the server has no room for.
-    async fn admit(&mut self, counted: &Counted) -> Result<()> {
+    pub(super) async fn admit(&mut self, counted: &Counted) -> Result<()> {
         if self.lifecycle.draining.is_cancelled() {
             return self.refuse(HandshakeError::ShuttingDown).await;
         }
@@ -185,15 +246,19 @@ impl<S: Stream> Opening<S> {
     }
 
     /// Checks the request; answers one that is plain or not acceptable.
-    async fn judge(
+    pub(super) async fn judge(
         &mut self,
-        head: RequestHead,
+        arrived: Arrived,
         pages: Option<Pages>,
     ) -> Result<Box<ConnectionRequest>> {
+        let Arrived {
+            head, path_params, ..
+        } = arrived;
         match server::check(head, &self.settings.options, self.peer.clone()) {
-            Checked::Upgrade(request) => Ok(request),
+            Checked::Upgrade(request) => Ok(Box::new(request.with_path_params(path_params))),
             Checked::Http(request) => {
-                self.serve_page(*request, pages).await?;
+                let request = request.with_path_params(path_params);
+                self.serve_page(request, pages).await?;
                 Err(HandshakeError::UpgradeRequired.into())
             }
             Checked::Refused { error, response } => {
@@ -299,7 +364,7 @@ impl<S: Stream> Opening<S> {
         (ws, Receiver::new(Arc::clone(rules), deflate.as_ref()))
     }
 
-    async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T> {
+    pub(super) async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T> {
         let response = server::refuse(&error, &self.settings.options);
         self.answer(&response).await?;
         Err(error.into())

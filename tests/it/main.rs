@@ -39,6 +39,8 @@ mod origins;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod scanner;
 #[cfg(test)]
 mod sending;

@@ -33,6 +33,8 @@ mod options_tcp;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod sending;

@@ -31,6 +31,7 @@ pub struct HttpRequest {
     pub(super) query: Option<String>,
     pub(super) host: String,
     pub(super) headers: HeaderMap,
+    pub(super) path_params: Vec<(String, String)>,
 }
 
 impl HttpRequest {
@@ -79,6 +80,24 @@ impl HttpRequest {
     pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
         self.params()
             .find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    /// Returns what stands in the path where the route has this name in braces, decoded; `None`
+    /// if the route has no such name.
+    ///
+    /// It may hold anything, also `..` and slashes: look at it before it becomes part of a file's
+    /// name.
+    #[must_use]
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        let mut params = self.path_params.iter();
+        params.find_map(|(found, value)| (found == name).then_some(value.as_str()))
+    }
+
+    /// Sets what the route found in the path.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
+    pub(crate) fn with_path_params(mut self, params: Vec<(String, String)>) -> Self {
+        self.path_params = params;
+        self
     }
 
     /// Returns the headers.

@@ -11,6 +11,7 @@ mod http_response;
 mod page;
 mod percent;
 mod request;
+mod route;
 mod target;
 
 use http::{HeaderName, Method, StatusCode, Version, header};
@@ -27,6 +28,7 @@ pub use http_request::HttpRequest;
 pub use http_response::{HttpResponse, respond};
 pub use page::{refuse, status_page, unavailable};
 pub use request::ConnectionRequest;
+pub use route::RoutePattern;
 
 /// What came of a request.
 #[derive(Debug)]
@@ -150,6 +152,7 @@ fn examine(
         target,
         host,
         headers,
+        path_params: Vec::new(),
     };
     if is_plain {
         return Ok(Checked::Http(Box::new(http)));
@@ -176,6 +179,12 @@ fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, Handsh
         key,
         extensions,
     })))
+}
+
+/// Returns the path of a request, without the query; `None` if the target is not valid.
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
+pub(crate) fn path_of(head: &RequestHead) -> Option<&str> {
+    target::parse(head.target()).ok().map(|target| target.path)
 }
 
 /// Adds `Server`, unless the user has a header of that name.

@@ -117,6 +117,7 @@ fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "This is not a valid WebSocket opening handshake.\n",
         StatusCode::FORBIDDEN => "Pages of this origin may not connect here.\n",
+        StatusCode::NOT_FOUND => "There is nothing at this path.\n",
         StatusCode::METHOD_NOT_ALLOWED => "Only GET requests are answered here.\n",
         StatusCode::URI_TOO_LONG => "The request line is too long.\n",
         StatusCode::UPGRADE_REQUIRED => "Only WebSocket connections are served here.\n",

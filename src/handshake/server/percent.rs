@@ -13,6 +13,14 @@ pub(super) fn form(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&octets).into_owned())
 }
 
+/// Decodes a part of a path; `None` if it is no UTF-8.
+pub(super) fn path(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    String::from_utf8(decode(text)).ok().map(Cow::Owned)
+}
+
 fn decode(text: &str) -> Vec<u8> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -67,6 +67,23 @@ impl ConnectionRequest {
         self.http.param(name)
     }
 
+    /// Returns what stands in the path where the route has this name in braces, decoded; `None`
+    /// if the route has no such name.
+    ///
+    /// It may hold anything, also `..` and slashes: look at it before it becomes part of a file's
+    /// name.
+    #[must_use]
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        self.http.path_param(name)
+    }
+
+    /// Sets what the route found in the path.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
+    pub(crate) fn with_path_params(mut self, params: Vec<(String, String)>) -> Self {
+        self.http = self.http.with_path_params(params);
+        self
+    }
+
     /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
