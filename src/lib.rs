@@ -5,6 +5,7 @@
     doc = "The WebSocket protocol engine of motorway, without tokio."
 )]
 
+mod address;
 pub mod close;
 pub mod connection;
 pub mod extension;
@@ -24,6 +25,7 @@ mod server;
 #[cfg(feature = "tokio")]
 mod transport;
 
+pub use address::ListenAddress;
 pub use bytes::Bytes;
 pub use close::{CloseCode, CloseFrame};
 pub use connection::{

@@ -35,6 +35,8 @@ pub struct ServerOptions {
     pub(crate) allowed_origins: Result<AllowedOrigins, OptionsError>,
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
+    pub(crate) backlog: u32,
+    pub(crate) reuse_port: bool,
     pub(crate) web_status: bool,
     pub(crate) web_status_redirect: bool,
     pub(crate) server: Option<String>,
@@ -122,6 +124,26 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many connections may wait to be accepted; the system may have a limit below it.
+    ///
+    /// 1 to 65535. For listeners that are bound from then on. Default: 1024, Autobahn's is 50.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Sets whether other sockets, also of other processes of the same user, may listen on the
+    /// same TCP port, among which the system then shares out connections (`SO_REUSEPORT`).
+    ///
+    /// For listeners that are bound from then on; without effect where the system knows no such
+    /// thing. Default: false.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
     /// Sets whether a plain HTTP request is answered with a page that says what runs here,
     /// instead of 426.
     ///
@@ -193,6 +215,10 @@ impl ServerOptions {
             let error = OptionsError::value("max_connections", 0, "at least 1, or None");
             return Err(error);
         }
+        if !(1..=65_535).contains(&self.backlog) {
+            let error = OptionsError::value("backlog", self.backlog, "1 to 65535");
+            return Err(error);
+        }
         if self.external_port == Some(0) {
             let error = OptionsError::value("external_port", 0, "1 to 65535, or None");
             return Err(error);
@@ -217,6 +243,8 @@ impl Default for ServerOptions {
             allowed_origins: Ok(AllowedOrigins::default()),
             allow_null_origin: None,
             max_connections: None,
+            backlog: 1024,
+            reuse_port: false,
             web_status: true,
             web_status_redirect: false,
             server: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),

@@ -1,18 +1,22 @@
 //! The factory of a server's connections.
 
+use super::bind::{Listener, bind_all, parse_all};
 use super::http::{Pages, PagesCell, pages};
 use super::lifecycle::{Counter, Lifecycle};
 use super::opening::{Incoming, Serve};
 use super::{Server, WebSocketServerProtocol};
+use crate::address::ListenAddress;
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
 use crate::handshake::server::{HttpRequest, HttpResponse};
-use crate::options::ServerOptions;
+use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 
 /// Makes one protocol instance for each connection, and says what connections may do.
 ///
@@ -139,26 +143,65 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         self.shared.pages.set(pages(answer));
     }
 
-    /// Listens on a TCP address and serves connections from now on, in tasks of the runtime.
+    /// Listens on an address and serves connections from now on, in tasks of the runtime.
+    ///
+    /// The address is one of TCP, such as `127.0.0.1:9000`, or an endpoint string, such as
+    /// `unix:/run/chat.sock`; see [`ListenAddress`].
     ///
     /// # Errors
     ///
-    /// Fails if the address cannot be resolved or bound.
+    /// Fails if the address is not valid, or cannot be resolved or bound.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it listens to nothing.
-    pub async fn listen(&self, address: impl ToSocketAddrs) -> Result<Server> {
-        self.listen_on(TcpListener::bind(address).await?)
+    pub async fn listen<A>(&self, address: A) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        self.listen_all([address]).await
     }
 
-    /// Serves the connections of a listener that is bound already.
+    /// Listens on several addresses, as one server; as [`listen`](Self::listen).
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of the addresses is not valid or cannot be resolved or bound, and then listens on
+    /// none; so if there is no address at all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_all<A>(&self, addresses: impl IntoIterator<Item = A>) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        let addresses = parse_all(addresses)?;
+        let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
+        Server::start(listeners, Arc::clone(&self.shared))
+    }
+
+    /// Serves the connections of a TCP listener that is bound already.
     ///
     /// # Errors
     ///
     /// Fails if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
-        Server::start(listener, Arc::clone(&self.shared))
+        Server::start(vec![Listener::Tcp(listener)], Arc::clone(&self.shared))
+    }
+
+    /// Serves the connections of a Unix socket that is bound already; its file stays when the
+    /// server ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the listener has no local address.
+    #[cfg(unix)]
+    pub fn listen_on_unix(&self, listener: UnixListener) -> Result<Server> {
+        let listener = Listener::Unix(listener.into());
+        Server::start(vec![listener], Arc::clone(&self.shared))
     }
 
     /// Serves one connection on any stream, from the opening handshake to the end.

@@ -1,17 +1,19 @@
 //! A server that listens: the accept loop and the shutdown.
 
+use super::bind::{Accepted, Listener};
 use super::lifecycle::Lifecycle;
 use super::opening::{Incoming, Serve};
+use crate::address::ListenAddress;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::SendError;
 use crate::error::Result;
-use crate::transport::WebSocket;
+use crate::peer::Peer;
+use crate::transport::{Stream, WebSocket};
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 /// A server that listens and serves connections in tasks of the runtime.
@@ -23,28 +25,58 @@ use tokio::time::{sleep, timeout};
 #[must_use = "dropping a server stops it at once"]
 pub struct Server {
     lifecycle: Arc<Lifecycle>,
-    local_addr: SocketAddr,
+    local_addr: Option<SocketAddr>,
+    addresses: Vec<ListenAddress>,
     detached: bool,
 }
 
 impl Server {
-    pub(super) fn start(listener: TcpListener, factory: Arc<impl Serve>) -> Result<Self> {
-        let local_addr = listener.local_addr()?;
-        let lifecycle = Arc::<Lifecycle>::default();
-        // Waited for at the shutdown, after which the port is free.
-        let accepting = accept_loop(listener, factory, Arc::clone(&lifecycle));
-        lifecycle.tasks.spawn(accepting);
-        Ok(Self {
-            lifecycle,
-            local_addr,
+    pub(super) fn start(listeners: Vec<Listener>, factory: Arc<impl Serve>) -> Result<Self> {
+        let addresses = listeners.iter().map(Listener::address);
+        let server = Self {
+            addresses: addresses.collect::<io::Result<_>>()?,
+            local_addr: listeners.iter().find_map(Listener::socket_addr),
+            lifecycle: Arc::default(),
             detached: false,
-        })
+        };
+        for listener in listeners {
+            // Waited for at the shutdown, after which the port is free.
+            let accepting = accept_loop(
+                listener,
+                Arc::clone(&factory),
+                Arc::clone(&server.lifecycle),
+            );
+            server.lifecycle.tasks.spawn(accepting);
+        }
+        Ok(server)
     }
 
-    /// Returns the address that the server listens on; tells the port where 0 was asked for.
+    /// Returns the TCP address that the server listens on, the first if there are several; tells
+    /// the port where 0 was asked for. `0.0.0.0:0` if it listens on Unix sockets only.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.local_addr.unwrap_or(none)
+    }
+
+    /// Returns all addresses that the server listens on, with the ports that were taken.
+    ///
+    /// ```no_run
+    /// # use motorway::{WebSocketServerFactory, WebSocketServerProtocol};
+    /// # struct Quiet;
+    /// # impl WebSocketServerProtocol for Quiet {}
+    /// # async fn example() -> motorway::Result<()> {
+    /// let factory = WebSocketServerFactory::new(|| Quiet);
+    /// let server = factory.listen_all(["tcp:9000", "unix:/run/quiet.sock"]).await?;
+    /// for address in server.addresses() {
+    ///     println!("listening on {address}");
+    /// }
+    /// # server.run_until(std::future::pending::<()>()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
     }
 
     /// Returns the handles of the connections that are open.
@@ -132,7 +164,7 @@ pub(super) fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
-async fn accept_loop(listener: TcpListener, factory: Arc<impl Serve>, lifecycle: Arc<Lifecycle>) {
+async fn accept_loop(listener: Listener, factory: Arc<impl Serve>, lifecycle: Arc<Lifecycle>) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -141,9 +173,9 @@ async fn accept_loop(listener: TcpListener, factory: Arc<impl Serve>, lifecycle:
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(accepted) => {
                 pause = SHORTEST_PAUSE;
-                serve(stream, peer, &factory, &lifecycle);
+                serve(accepted, &factory, &lifecycle);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -157,19 +189,28 @@ async fn accept_loop(listener: TcpListener, factory: Arc<impl Serve>, lifecycle:
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    factory: &Arc<impl Serve>,
-    lifecycle: &Arc<Lifecycle>,
-) {
-    if factory.settings().options.common.tcp_no_delay {
-        // Fails only on a socket that is gone already.
-        let _ = stream.set_nodelay(true);
+fn serve(accepted: Accepted, factory: &Arc<impl Serve>, lifecycle: &Arc<Lifecycle>) {
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            if factory.settings().options.common.tcp_no_delay {
+                // Fails only on a socket that is gone already.
+                let _ = stream.set_nodelay(true);
+            }
+            serve_stream(stream, peer, (factory, lifecycle));
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream, peer) => serve_stream(stream, peer, (factory, lifecycle)),
     }
+}
+
+fn serve_stream<S: Stream>(
+    stream: S,
+    peer: Peer,
+    (factory, lifecycle): (&Arc<impl Serve>, &Arc<Lifecycle>),
+) {
     let incoming = Incoming {
         stream,
-        peer: peer.into(),
+        peer,
         counted: factory.counter().count(),
     };
     let serving = Arc::clone(factory).serve(Arc::clone(lifecycle), incoming);

@@ -1,5 +1,6 @@
 //! Servers: the protocol trait, the factory, listening.
 
+mod bind;
 mod factory;
 mod http;
 mod lifecycle;

@@ -1,11 +1,13 @@
 //! Several factories behind one address, told apart by the path of the request.
 
+use super::bind::{Listener, bind_all, parse_all};
 use super::factory::{FactoryShared, Settings};
 use super::http::{Pages, pages};
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
 use super::opening::{Arrived, Incoming, Opening, Serve};
 use super::{Server, WebSocketServerFactory, WebSocketServerProtocol};
-use crate::error::Result;
+use crate::address::ListenAddress;
+use crate::error::{Error, Result};
 use crate::handshake::HandshakeError;
 use crate::handshake::server::{HttpRequest, HttpResponse, RoutePattern, path_of};
 use crate::options::{OptionsError, ServerOptions};
@@ -16,7 +18,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 
 /// Leads each connection to a factory by the path of its request.
 ///
@@ -133,29 +137,68 @@ impl Router {
         });
     }
 
-    /// Listens on a TCP address and serves connections from now on, in tasks of the runtime.
+    /// Listens on an address and serves connections from now on, in tasks of the runtime.
+    ///
+    /// The address is one of TCP, such as `127.0.0.1:9000`, or an endpoint string, such as
+    /// `unix:/run/chat.sock`; see [`ListenAddress`].
     ///
     /// # Errors
     ///
-    /// Fails if a pattern is not valid or comes twice, or if the address cannot be resolved or
-    /// bound.
+    /// Fails if a pattern is not valid or comes twice, or if the address is not valid, or cannot be resolved or bound.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it listens to nothing.
-    pub async fn listen(&self, address: impl ToSocketAddrs) -> Result<Server> {
-        self.check()?;
-        self.listen_on(TcpListener::bind(address).await?)
+    pub async fn listen<A>(&self, address: A) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        self.listen_all([address]).await
     }
 
-    /// Serves the connections of a listener that is bound already.
+    /// Listens on several addresses, as one server; as [`listen`](Self::listen).
+    ///
+    /// # Errors
+    ///
+    /// Fails if a pattern is not valid or comes twice, or if one of the addresses is not valid or cannot be resolved or bound, and then listens on
+    /// none; so if there is no address at all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_all<A>(&self, addresses: impl IntoIterator<Item = A>) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        self.check()?;
+        let addresses = parse_all(addresses)?;
+        let listeners = bind_all(&addresses, &self.settings.options).await?;
+        Server::start(listeners, Arc::new(self.clone()))
+    }
+
+    /// Serves the connections of a TCP listener that is bound already.
     ///
     /// # Errors
     ///
     /// Fails if a pattern is not valid or comes twice, or if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
         self.check()?;
-        Server::start(listener, Arc::new(self.clone()))
+        Server::start(vec![Listener::Tcp(listener)], Arc::new(self.clone()))
+    }
+
+    /// Serves the connections of a Unix socket that is bound already; its file stays when the
+    /// server ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a pattern is not valid or comes twice, or if the listener has no local address.
+    #[cfg(unix)]
+    pub fn listen_on_unix(&self, listener: UnixListener) -> Result<Server> {
+        self.check()?;
+        let listener = Listener::Unix(listener.into());
+        Server::start(vec![listener], Arc::new(self.clone()))
     }
 
     /// Serves one connection on any stream, as
@@ -266,7 +309,7 @@ impl Serve for Router {
             let found = self.find(&mut opening, &counted).await;
             opening.log(found.as_ref().err());
             let (route, arrived) = found?;
-            Ok::<_, crate::Error>((route.run(opening, arrived), counted))
+            Ok::<_, Error>((route.run(opening, arrived), counted))
         });
         async move {
             let (running, _counted) = finding.await?;

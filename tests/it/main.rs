@@ -1,6 +1,8 @@
 //! Tests of the crate from outside.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod closing;
 #[cfg(test)]
 mod control_frames;

@@ -45,6 +45,8 @@ mod sharing;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod unix;
+#[cfg(test)]
 mod waiting;
 #[cfg(test)]
 mod wire;
