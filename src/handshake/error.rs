@@ -48,6 +48,9 @@ pub enum HandshakeError {
         /// The limit.
         limit: usize,
     },
+    /// A trusted proxy did not start with a header of the PROXY protocol.
+    #[error("invalid header of the proxy protocol")]
+    InvalidProxyHeader,
     /// The method is not GET (RFC 6455 §4.1).
     #[error("method is not get")]
     UnsupportedMethod,
@@ -152,6 +155,7 @@ impl HandshakeError {
             Self::BareLineEnd
             | Self::Nul
             | Self::MalformedHead
+            | Self::InvalidProxyHeader
             | Self::InvalidTarget
             | Self::MissingHeader { .. }
             | Self::RepeatedHeader { .. }

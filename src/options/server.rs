@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::setters::shared_setters;
 use super::shared::{header_text, on};
-use super::{AllowedOrigins, CommonOptions, DeflateOptions, OptionsError};
+use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsError};
 
 /// The options of a server.
 ///
@@ -35,6 +35,8 @@ pub struct ServerOptions {
     pub(crate) allowed_origins: Result<AllowedOrigins, OptionsError>,
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
+    pub(crate) trust_x_forwarded_for: u32,
+    pub(crate) proxy_protocol: Result<Networks, OptionsError>,
     pub(crate) backlog: u32,
     pub(crate) reuse_port: bool,
     pub(crate) web_status: bool,
@@ -124,6 +126,38 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many proxies in front of the server are trusted to add to `X-Forwarded-For`: the
+    /// peer is then the address that many from the right, or the first if there are fewer.
+    ///
+    /// With too high a number, or if clients also reach the server past the proxies, a client can
+    /// claim any address. Where the header is missing or has no address at that place, the peer is
+    /// that of the socket. Default: 0, which is off.
+    #[must_use]
+    pub fn trust_x_forwarded_for(mut self, proxies: u32) -> Self {
+        self.trust_x_forwarded_for = proxies;
+        self
+    }
+
+    /// Sets the proxies that start each connection with a header of the PROXY protocol, version 1
+    /// or 2, which tells the peer: addresses, networks such as `10.0.0.0/8`, or `unix` for all
+    /// peers at Unix sockets.
+    ///
+    /// From these the header must come, within `open_handshake_timeout`, or the connection is
+    /// dropped; from all others there is none. Default: none.
+    ///
+    /// ```
+    /// use motorway::ServerOptions;
+    ///
+    /// let options = ServerOptions::default().proxy_protocol(["127.0.0.1", "10.0.0.0/8"]);
+    /// assert!(options.validate().is_ok());
+    /// assert!(ServerOptions::default().proxy_protocol(["10.0.0.0/33"]).validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn proxy_protocol(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.proxy_protocol = Networks::new("proxy_protocol", proxies);
+        self
+    }
+
     /// Sets how many connections may wait to be accepted; the system may have a limit below it.
     ///
     /// 1 to 65535. For listeners that are bound from then on. Default: 1024, Autobahn's is 50.
@@ -202,6 +236,7 @@ impl ServerOptions {
     pub fn validate(&self) -> Result<(), OptionsError> {
         self.common.validate()?;
         self.allowed_origins.as_ref().map_err(Clone::clone)?;
+        self.proxy_protocol.as_ref().map_err(Clone::clone)?;
         header_text("server", self.server.as_deref())?;
         let valid = self
             .versions
@@ -243,6 +278,8 @@ impl Default for ServerOptions {
             allowed_origins: Ok(AllowedOrigins::default()),
             allow_null_origin: None,
             max_connections: None,
+            trust_x_forwarded_for: 0,
+            proxy_protocol: Ok(Networks::default()),
             backlog: 1024,
             reuse_port: false,
             web_status: true,

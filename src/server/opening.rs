@@ -14,7 +14,7 @@ use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, RequestHe
 use crate::peer::Peer;
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
-    read_request, within, write_all,
+    read_proxy_header, read_request, within, write_all,
 };
 use http::StatusCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -211,11 +211,25 @@ impl<S: Stream> Opening<S> {
 
     /// Reads the head of the request; answers one that cannot be read.
     pub(super) async fn read(&mut self) -> Result<Arrived> {
-        let limits = HeadLimits::from(&self.settings.options);
+        let options = &self.settings.options;
+        let limits = HeadLimits::from(options);
         let Some(stream) = &mut self.stream else {
             return Err(gone());
         };
-        let reading = within(self.deadline, read_request(stream, HeadReader::new(limits)));
+        let is_proxy = options.proxy_protocol.as_ref();
+        let is_proxy = is_proxy.is_ok_and(|proxies| proxies.contain(&self.peer));
+        let peer = &mut self.peer;
+        let reading = within(self.deadline, async {
+            let mut octets = Vec::new();
+            if is_proxy {
+                let (header, rest) = read_proxy_header(stream).await?;
+                octets = rest;
+                if let Some(source) = header.source() {
+                    *peer = source.into();
+                }
+            }
+            read_request(stream, HeadReader::new(limits), octets).await
+        });
         let read = tokio::select! {
             biased;
             read = reading => read,
@@ -223,11 +237,21 @@ impl<S: Stream> Opening<S> {
         };
         match read {
             Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Ok(Ok((head, early))) => Ok(Arrived {
-                head,
-                early,
-                path_params: Vec::new(),
-            }),
+            Ok(Ok((head, early))) => {
+                if let Some(peer) = server::forwarded_peer(&head, options) {
+                    self.peer = peer;
+                }
+                Ok(Arrived {
+                    head,
+                    early,
+                    path_params: Vec::new(),
+                })
+            }
+            // Whoever it is, it does not speak HTTP.
+            Ok(Err(Error::Handshake(error))) if *error == HandshakeError::InvalidProxyHeader => {
+                self.stream = None;
+                Err(Error::Handshake(error))
+            }
             Ok(Err(Error::Handshake(error))) => self.refuse(*error).await,
             Ok(Err(error)) => Err(error),
         }

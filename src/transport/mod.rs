@@ -38,7 +38,7 @@ pub(crate) use driver::Driver;
 pub(crate) use handler::{Handler, impl_handler};
 pub use io::Stream;
 pub(crate) use opening::{
-    catch_panic, close_stream, read_request, read_response, within, write_all,
+    catch_panic, close_stream, read_proxy_header, read_request, read_response, within, write_all,
 };
 pub(crate) use random::{masking_key, octets as random_octets};
 pub(crate) use shared::Facts;

@@ -41,6 +41,8 @@ mod origins;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod scanner;

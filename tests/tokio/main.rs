@@ -15,6 +15,8 @@ mod endings;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forwarded;
+#[cfg(test)]
 mod handle;
 #[cfg(test)]
 mod http;

@@ -5,6 +5,7 @@
 
 mod accept;
 mod deny;
+mod forwarded;
 mod headers;
 mod http_request;
 mod http_response;
@@ -145,7 +146,7 @@ fn examine(
     let host = headers::host(&headers, resource.authority, options.external_port)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
     let http = HttpRequest {
-        peer,
+        peer: forwarded::peer(&headers, options.trust_x_forwarded_for).unwrap_or(peer),
         method,
         path,
         query,
@@ -179,6 +180,12 @@ fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, Handsh
         key,
         extensions,
     })))
+}
+
+/// Returns who asked the trusted proxies, if the head tells.
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for servers"))]
+pub(crate) fn forwarded_peer(head: &RequestHead, options: &ServerOptions) -> Option<Peer> {
+    forwarded::peer(head.headers(), options.trust_x_forwarded_for)
 }
 
 /// Returns the path of a request, without the query; `None` if the target is not valid.
