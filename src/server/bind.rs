@@ -6,6 +6,7 @@ use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 #[cfg(unix)]
@@ -35,6 +36,28 @@ pub(super) async fn bind_all(
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         listeners.push(Listener::bind(address, options).await?);
+    }
+    Ok(listeners)
+}
+
+/// Binds as many sockets to one TCP address, all of them or none.
+pub(super) async fn bind_shared(
+    address: &ListenAddress,
+    options: &ServerOptions,
+    count: NonZeroUsize,
+) -> Result<Vec<Listener>> {
+    let options = options.clone().reuse_port(true);
+    let first = Listener::bind(address, &options).await?;
+    // The others take the port that the first was given, and the host that could be bound.
+    let Some(shared) = first.socket_addr() else {
+        let allowed = "an address of TCP for workers";
+        let error = OptionsError::text("listen", &address.to_string(), allowed);
+        return Err(error.into());
+    };
+    let shared = ListenAddress::from(shared).backlog(address.backlog);
+    let mut listeners = vec![first];
+    for _ in 1..count.get() {
+        listeners.push(Listener::bind(&shared, &options).await?);
     }
     Ok(listeners)
 }
@@ -77,6 +100,19 @@ impl Listener {
             }
             #[cfg(not(unix))]
             Place::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Hands the socket to the runtime that is entered.
+    pub(super) fn registered_here(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => {
+                let listener = TcpListener::from_std(listener.into_std()?)?;
+                Ok(Self::Tcp(listener))
+            }
+            // Workers share a port, and a Unix socket has none.
+            #[cfg(unix)]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The factory of a server's connections.
 
-use super::bind::{Listener, bind_all, parse_all};
+use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::http::{Pages, PagesCell, pages};
 use super::lifecycle::{Counter, Lifecycle};
 use super::opening::{Incoming, Serve};
@@ -12,6 +12,7 @@ use crate::handshake::server::{HttpRequest, HttpResponse};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -181,6 +182,44 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         let addresses = parse_all(addresses)?;
         let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
         Server::start(listeners, Arc::clone(&self.shared))
+    }
+
+    /// Listens on a TCP address with so many threads, each with a runtime and a socket of its own,
+    /// among which the system shares out connections (`SO_REUSEPORT`).
+    ///
+    /// A connection stays on its thread, and what its callbacks spawn too; nothing is stolen, so
+    /// long computations in callbacks hold up the other connections of the thread. The threads end
+    /// with the server.
+    ///
+    /// ```no_run
+    /// # use motorway::{WebSocketServerFactory, WebSocketServerProtocol};
+    /// # struct Quiet;
+    /// # impl WebSocketServerProtocol for Quiet {}
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cores = std::thread::available_parallelism()?;
+    /// let factory = WebSocketServerFactory::new(|| Quiet);
+    /// let server = factory.listen_workers("127.0.0.1:9000", cores).await?;
+    /// # server.run_until(std::future::pending::<()>()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address is not valid, is not one of TCP or cannot be bound, also where the system
+    /// knows no such sockets and there is more than one worker, or if a thread cannot be started.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_workers<A>(&self, address: A, workers: NonZeroUsize) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        let address = address.try_into().map_err(OptionsError::from)?;
+        let listeners = bind_shared(&address, &self.shared.settings().options, workers).await?;
+        Server::start_workers(listeners, &self.shared)
     }
 
     /// Serves the connections of a TCP listener that is bound already.

@@ -13,7 +13,9 @@ use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 /// A server that listens and serves connections in tasks of the runtime.
@@ -27,18 +29,14 @@ pub struct Server {
     lifecycle: Arc<Lifecycle>,
     local_addr: Option<SocketAddr>,
     addresses: Vec<ListenAddress>,
+    /// Over which time a shutdown spreads the closing of connections.
+    stagger: Duration,
     detached: bool,
 }
 
 impl Server {
     pub(super) fn start(listeners: Vec<Listener>, factory: Arc<impl Serve>) -> Result<Self> {
-        let addresses = listeners.iter().map(Listener::address);
-        let server = Self {
-            addresses: addresses.collect::<io::Result<_>>()?,
-            local_addr: listeners.iter().find_map(Listener::socket_addr),
-            lifecycle: Arc::default(),
-            detached: false,
-        };
+        let server = Self::of(&listeners)?;
         for listener in listeners {
             // Waited for at the shutdown, after which the port is free.
             let accepting = accept_loop(
@@ -49,6 +47,48 @@ impl Server {
             server.lifecycle.tasks.spawn(accepting);
         }
         Ok(server)
+    }
+
+    /// Serves each listener in a thread of its own, with a runtime of its own.
+    pub(super) fn start_workers(
+        listeners: Vec<Listener>,
+        factory: &Arc<impl Serve>,
+    ) -> Result<Self> {
+        let server = Self::of(&listeners)?;
+        for listener in listeners {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = WorkerRuntime(Some(runtime));
+            let listener = runtime.adopt(listener)?;
+            let lifecycle = Arc::clone(&server.lifecycle);
+            let accepting = accept_loop(listener, Arc::clone(factory), Arc::clone(&lifecycle));
+            // Counted from here on, so that a shutdown waits for the thread's connections.
+            let accepting = lifecycle.tasks.track_future(accepting);
+            let work = move || {
+                runtime.run(async {
+                    accepting.await;
+                    // Connections live in this runtime, which ends with the thread.
+                    lifecycle.tasks.wait().await;
+                });
+            };
+            thread::Builder::new()
+                .name("motorway-worker".to_owned())
+                .spawn(work)?;
+        }
+        Ok(server)
+    }
+
+    fn of(listeners: &[Listener]) -> Result<Self> {
+        let addresses = listeners.iter().map(Listener::address);
+        let mut addresses: Vec<_> = addresses.collect::<io::Result<_>>()?;
+        // Workers have the same one each.
+        addresses.dedup();
+        Ok(Self {
+            addresses,
+            local_addr: listeners.iter().find_map(Listener::socket_addr),
+            lifecycle: Arc::default(),
+            stagger: Duration::ZERO,
+            detached: false,
+        })
     }
 
     /// Returns the TCP address that the server listens on, the first if there are several; tells
@@ -83,6 +123,16 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> Vec<WebSocket> {
         self.lifecycle.connections()
+    }
+
+    /// Spreads the close frames of a shutdown evenly over this time, so that clients which connect
+    /// anew do not all come at once; without it they go out together.
+    ///
+    /// It is part of the deadline of the shutdown, and is cut short by it. Connections that are
+    /// still to be told work as before.
+    pub fn staggered(mut self, over: Duration) -> Self {
+        self.stagger = over;
+        self
     }
 
     /// Runs until `stop` resolves, whatever its output, and then shuts down gracefully: with 1001,
@@ -132,17 +182,30 @@ impl Server {
         let Self { lifecycle, .. } = &self;
         lifecycle.draining.cancel();
         lifecycle.tasks.close();
-        lifecycle
-            .connections()
-            .iter()
-            .for_each(|ws| ws.shut_down(frame.clone()));
-        if timeout(deadline, lifecycle.tasks.wait()).await.is_err() {
+        let ending = async {
+            self.close_all(&frame).await;
+            lifecycle.tasks.wait().await;
+        };
+        if timeout(deadline, ending).await.is_err() {
             let left = lifecycle.connections().len();
             tracing::warn!(left, "connections dropped at the deadline of the shutdown");
             lifecycle.kill();
             lifecycle.tasks.wait().await;
         }
         Ok(())
+    }
+
+    /// Closes all connections, one after the other where that was asked for.
+    async fn close_all(&self, frame: &CloseFrame) {
+        let connections = self.lifecycle.connections();
+        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
+        let step = self.stagger / count.max(1);
+        for (place, ws) in connections.into_iter().enumerate() {
+            if place > 0 && !step.is_zero() {
+                sleep(step).await;
+            }
+            ws.shut_down(frame.clone());
+        }
     }
 
     /// Lets the server run without this handle, as long as the runtime does.
@@ -155,6 +218,31 @@ impl Drop for Server {
     fn drop(&mut self) {
         if !self.detached {
             self.lifecycle.kill();
+        }
+    }
+}
+
+/// The runtime of a worker. May be dropped where blocking is not allowed, unlike tokio's own.
+#[derive(Debug)]
+struct WorkerRuntime(Option<Runtime>);
+
+impl WorkerRuntime {
+    fn adopt(&self, listener: Listener) -> io::Result<Listener> {
+        let _entered = self.0.as_ref().map(Runtime::enter);
+        listener.registered_here()
+    }
+
+    fn run(&self, work: impl Future) {
+        if let Some(runtime) = &self.0 {
+            runtime.block_on(work);
+        }
+    }
+}
+
+impl Drop for WorkerRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Several factories behind one address, told apart by the path of the request.
 
-use super::bind::{Listener, bind_all, parse_all};
+use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::factory::{FactoryShared, Settings};
 use super::http::{Pages, pages};
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
@@ -15,6 +15,7 @@ use crate::peer::Peer;
 use crate::transport::Stream;
 use http::StatusCode;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -176,6 +177,42 @@ impl Router {
         let addresses = parse_all(addresses)?;
         let listeners = bind_all(&addresses, &self.settings.options).await?;
         Server::start(listeners, Arc::new(self.clone()))
+    }
+
+    /// Listens on a TCP address with so many threads, each with a runtime and a socket of its own,
+    /// among which the system shares out connections (`SO_REUSEPORT`).
+    ///
+    /// A connection stays on its thread, and what its callbacks spawn too; nothing is stolen, so
+    /// long computations in callbacks hold up the other connections of the thread. The threads end
+    /// with the server.
+    ///
+    /// ```no_run
+    /// # use motorway::Router;
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cores = std::thread::available_parallelism()?;
+    /// let server = Router::new().listen_workers("127.0.0.1:9000", cores).await?;
+    /// # server.run_until(std::future::pending::<()>()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if a pattern is not valid or comes twice, or if the address is not valid, is not one of TCP or cannot be bound, also where the system
+    /// knows no such sockets and there is more than one worker, or if a thread cannot be started.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_workers<A>(&self, address: A, workers: NonZeroUsize) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        self.check()?;
+        let address = address.try_into().map_err(OptionsError::from)?;
+        let listeners = bind_shared(&address, &self.settings.options, workers).await?;
+        Server::start_workers(listeners, &Arc::new(self.clone()))
     }
 
     /// Serves the connections of a TCP listener that is bound already.

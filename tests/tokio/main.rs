@@ -53,4 +53,6 @@ mod waiting;
 #[cfg(test)]
 mod wire;
 #[cfg(test)]
+mod workers;
+#[cfg(test)]
 mod writer;
