@@ -11,6 +11,7 @@ use crate::handshake::server::{
     self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest,
 };
 use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead};
+use crate::options::Networks;
 use crate::peer::Peer;
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
@@ -217,7 +218,7 @@ impl<S: Stream> Opening<S> {
             return Err(gone());
         };
         let is_proxy = options.proxy_protocol.as_ref();
-        let is_proxy = is_proxy.is_ok_and(|proxies| proxies.contain(&self.peer));
+        let is_proxy = is_proxy.is_ok_and(|proxies| is_among(&self.peer, proxies));
         let peer = &mut self.peer;
         let reading = within(self.deadline, async {
             let mut octets = Vec::new();
@@ -423,6 +424,15 @@ impl<S: Stream> Opening<S> {
         // Whether the client read it or not, the connection is over.
         let _ = self.lifecycle.unless_killed(answering).await;
         Ok(())
+    }
+}
+
+/// Tells whether the peer is one of the trusted; one that another proxy told is not.
+fn is_among(peer: &Peer, trusted: &Networks) -> bool {
+    match peer {
+        Peer::Tcp(address) => trusted.contain(address.ip()),
+        Peer::Unix(_) => trusted.unix,
+        Peer::Forwarded(_) | Peer::Unknown => false,
     }
 }
 

@@ -94,7 +94,6 @@ impl HttpRequest {
     }
 
     /// Sets what the route found in the path.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
     pub(crate) fn with_path_params(mut self, params: Vec<(String, String)>) -> Self {
         self.path_params = params;
         self

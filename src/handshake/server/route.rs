@@ -85,6 +85,7 @@ impl RoutePattern {
 
     /// Orders patterns for a search: the first that matches a path is the one that says most about
     /// it, from the left.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
     pub(crate) fn ranks(&self) -> impl Iterator<Item = u8> {
         self.0.iter().map(Segment::rank)
     }
