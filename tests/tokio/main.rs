@@ -13,6 +13,8 @@ mod conversation;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod examples_servers;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forwarded;
