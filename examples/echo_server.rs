@@ -26,7 +26,7 @@ impl WebSocketServerProtocol for Echo {
 /// Sends every message back to where it came from.
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen
+    /// Where to listen: host and port, or unix: and a path
     #[arg(default_value = "127.0.0.1:9000")]
     address: String,
     /// Worker threads [default: one a core]
@@ -77,7 +77,10 @@ async fn run(arguments: Arguments) -> motorway::Result<()> {
     let mut factory = WebSocketServerFactory::new(|| Echo);
     factory.set_protocol_options(arguments.options())?;
     let server = factory.listen(&arguments.address).await?;
-    println!("listening on {}", server.local_addr());
+    match server.addresses() {
+        [address] if address.path().is_some() => println!("listening on {address}"),
+        _ => println!("listening on {}", server.local_addr()),
+    }
     server.run_until(tokio::signal::ctrl_c()).await
 }
 

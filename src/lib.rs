@@ -5,6 +5,7 @@
     doc = "The WebSocket protocol engine of motorway, without tokio."
 )]
 
+mod address;
 pub mod close;
 pub mod connection;
 pub mod extension;
@@ -36,6 +37,7 @@ mod tls;
 #[cfg(feature = "tokio")]
 mod transport;
 
+pub use address::ListenAddress;
 pub use bytes::Bytes;
 pub use close::{CloseCode, CloseFrame};
 pub use connection::{
@@ -43,7 +45,9 @@ pub use connection::{
     SendError, TimeoutKind,
 };
 pub use handshake::client::{ConnectingRequest, ConnectionResponse};
-pub use handshake::server::{ConnectionAccept, ConnectionDeny, ConnectionRequest};
+pub use handshake::server::{
+    ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest, HttpResponse,
+};
 pub use handshake::{HandshakeError, TransportDetails, Url};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
@@ -62,7 +66,8 @@ pub use client::{
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
 pub use server::{
-    HandlerProtocol, Server, WebSocketServerFactory, WebSocketServerProtocol, serve, serve_with,
+    HandlerProtocol, Router, Server, WebSocketServerFactory, WebSocketServerProtocol, serve,
+    serve_with,
 };
 #[cfg(feature = "tokio")]
 pub use stream::{WebSocketReader, WebSocketStream, WebSocketWriter};

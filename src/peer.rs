@@ -3,11 +3,11 @@
 //! A value only: nothing here resolves or connects.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The address of the peer, printed as Autobahn does: `tcp4:192.0.2.1:50000`, `tcp6:[::1]:50000`,
-/// `unix:/run/chat.sock`, `unknown`.
+/// `unix:/run/chat.sock`, `unix`, `192.0.2.1`, `unknown`.
 ///
 /// ```
 /// use motorway::Peer;
@@ -21,8 +21,10 @@ use std::path::PathBuf;
 pub enum Peer {
     /// A TCP connection from this address.
     Tcp(SocketAddr),
-    /// A Unix socket, with its path where there is one; printed as `unix:/run/chat.sock` or `unix`.
+    /// A Unix socket, with the path that the peer has bound; most bind none.
     Unix(Option<PathBuf>),
+    /// The address that a trusted proxy told, without a port.
+    Forwarded(IpAddr),
     /// A stream of which nothing is known, such as one in memory.
     #[default]
     Unknown,
@@ -34,6 +36,16 @@ impl Peer {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
+            Self::Unix(_) | Self::Forwarded(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Returns the IP address, where there is one, also that told by a trusted proxy.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Forwarded(address) => Some(*address),
             Self::Unix(_) | Self::Unknown => None,
         }
     }
@@ -52,6 +64,7 @@ impl fmt::Display for Peer {
             Self::Tcp(SocketAddr::V6(address)) => write!(f, "tcp6:{address}"),
             Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
             Self::Unix(None) => f.write_str("unix"),
+            Self::Forwarded(address) => write!(f, "{address}"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

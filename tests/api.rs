@@ -51,9 +51,10 @@ fn names_of_the_engine_are_public() {
     use motorway::{
         AllowedOrigins, Bytes, ClientOptions, CloseCause, CloseCode, CloseFrame, CloseInfo,
         ConnectingRequest, ConnectionAccept, ConnectionDeny, ConnectionRequest, ConnectionResponse,
-        DeflateOptions, Endpoint, HandshakeError, HeaderMap, HeaderName, HeaderValue, Message,
-        MessageKind, NotUtf8, OptionsError, Payload, Peer, PreparedMessage, ProtocolError, Receive,
-        SendError, ServerOptions, StatusCode, Text, TimeoutKind, TransportDetails, Uri, Url,
+        DeflateOptions, Endpoint, HandshakeError, HeaderMap, HeaderName, HeaderValue, HttpRequest,
+        HttpResponse, Message, MessageKind, NotUtf8, OptionsError, Payload, Peer, PreparedMessage,
+        ProtocolError, Receive, SendError, ServerOptions, StatusCode, Text, TimeoutKind,
+        TransportDetails, Uri, Url,
     };
     type Values = (
         Bytes,
@@ -83,6 +84,7 @@ fn names_of_the_engine_are_public() {
         ConnectionDeny,
         ConnectionRequest,
         HandshakeError,
+        (HttpRequest, HttpResponse),
     );
     type Client = (
         ConnectingRequest,
@@ -208,6 +210,7 @@ mod tokio {
         is_shared::<Error>();
         is_shared::<motorway::ConnectError>();
         is_shared::<Server>();
+        is_shared::<motorway::Router>();
         is_shared::<WebSocketServerFactory<fn() -> Every>>();
         is_shared::<WebSocketClientFactory<fn() -> Hello>>();
         is_sent::<HandlerError>();

@@ -14,6 +14,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("message", &[]),
         ("peer", &[]),
         ("options", &[]),
+        ("address", &["options"]),
     ],
     &[
         ("frame", &[]),

@@ -2,7 +2,9 @@
 
 use motorway::extension::{Offer, deflate::negotiate};
 use motorway::handshake::server::Checked;
-use motorway::handshake::{HandshakeError, HeadLimits, HeadReader, client, server};
+use motorway::handshake::{
+    HandshakeError, HeadLimits, HeadReader, ProxyHeader, client, server,
+};
 use motorway::{
     AllowedOrigins, ClientOptions, ConnectionAccept, DeflateOptions, Peer, ServerOptions, Url,
 };
@@ -30,7 +32,8 @@ pub fn request(data: &[u8]) {
                 .expect("accepted")
                 .0
         }
-        Checked::Status(response) | Checked::Refused { response, .. } => response,
+        Checked::Http(request) => server::status_page(&request, &options),
+        Checked::Refused { response, .. } => response,
         _ => return,
     };
     let mut reader = HeadReader::new(HeadLimits::default());
@@ -56,6 +59,19 @@ pub fn response(data: &[u8]) {
         let options = ClientOptions::default().per_message_deflate(DeflateOptions::default());
         let (_, sent) = client::request(&url, &options, None, [0; 16]).expect("a valid request");
         let _ = client::check(head, &sent);
+    }
+}
+
+/// A header of the PROXY protocol is judged the same whether it arrives whole or octet by octet,
+/// and is not waited for beyond its limit.
+pub fn proxy(data: &[u8]) {
+    let read = |octets: &[u8]| Ok(ProxyHeader::parse(octets)?.map(|(_, length)| length));
+    let whole: Found = read(data);
+    check_same(whole.as_ref().map(|found| *found), piecewise(data, read));
+    match whole {
+        Ok(Some(length)) => assert!(length <= data.len() && length <= 4096),
+        Ok(None) => assert!(data.len() < 4096),
+        Err(_) => {}
     }
 }
 

@@ -4,7 +4,7 @@ mod connection;
 mod handshake;
 
 pub use connection::connection;
-pub use handshake::{extensions, origins, request, response, url};
+pub use handshake::{extensions, origins, proxy, request, response, url};
 
 use bytes::BytesMut;
 use motorway::extension::deflate::codec::{InflateError, Inflater, InflaterConfig};

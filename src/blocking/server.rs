@@ -228,8 +228,8 @@ impl Server {
         }
         let request = match server::check(read.head, options, Peer::from(peer)) {
             Checked::Upgrade(request) => request,
-            Checked::Status(response) => {
-                shaking.answer(&response);
+            Checked::Http(request) => {
+                shaking.answer(&server::status_page(&request, options));
                 return Err(HandshakeError::UpgradeRequired.into());
             }
             Checked::Refused { error, response } => {
@@ -253,10 +253,10 @@ impl Server {
         let opened = Opened {
             transport: shaking.transport,
             path: request.path().to_owned(),
+            peer: request.peer().clone(),
             opening: Opening::Request(request),
             agreed,
             early: read.early,
-            peer: peer.into(),
         };
         Ok(WebSocketStream::new(opened, Rules::server(options), None))
     }

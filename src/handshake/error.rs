@@ -48,6 +48,9 @@ pub enum HandshakeError {
         /// The limit.
         limit: usize,
     },
+    /// A trusted proxy did not start with a header of the PROXY protocol.
+    #[error("invalid header of the proxy protocol")]
+    InvalidProxyHeader,
     /// The method is not GET (RFC 6455 §4.1).
     #[error("method is not get")]
     UnsupportedMethod,
@@ -97,6 +100,9 @@ pub enum HandshakeError {
     /// The origin is not one of those allowed (RFC 6455 §10.2).
     #[error("origin is not allowed")]
     OriginRefused,
+    /// No route of the server matches the path.
+    #[error("no route matches the path")]
+    NoRoute,
     /// The server has as many connections as it takes.
     #[error("too many connections")]
     TooManyConnections,
@@ -149,6 +155,7 @@ impl HandshakeError {
             Self::BareLineEnd
             | Self::Nul
             | Self::MalformedHead
+            | Self::InvalidProxyHeader
             | Self::InvalidTarget
             | Self::MissingHeader { .. }
             | Self::RepeatedHeader { .. }
@@ -165,6 +172,7 @@ impl HandshakeError {
             Self::UnsupportedHttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UpgradeRequired | Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
             Self::OriginRefused => StatusCode::FORBIDDEN,
+            Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TooManyConnections | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR

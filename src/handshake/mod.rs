@@ -7,6 +7,7 @@
 pub mod client;
 mod error;
 mod head;
+mod proxy;
 pub mod server;
 mod transport_details;
 mod url;
@@ -22,6 +23,7 @@ use crate::options::{DeflateOptions, is_token};
 
 pub use error::HandshakeError;
 pub use head::{HeadLimits, HeadReader, RequestHead, ResponseHead};
+pub use proxy::ProxyHeader;
 pub use transport_details::TransportDetails;
 pub use url::{Url, UrlFault};
 

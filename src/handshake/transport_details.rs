@@ -75,6 +75,11 @@ impl TransportDetails {
         self
     }
 
+    /// Replaces the peer, as a trusted proxy has told it.
+    pub(crate) fn set_peer(&mut self, peer: Peer) {
+        self.peer = peer;
+    }
+
     /// Returns who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {

@@ -9,6 +9,7 @@ mod client;
 mod deflate;
 mod error;
 mod headers;
+mod networks;
 mod origin;
 mod server;
 mod setters;
@@ -23,6 +24,7 @@ pub use server::ServerOptions;
 
 pub(crate) use authority::authority;
 pub(crate) use headers::{ExtraHeaders, is_reserved};
+pub(crate) use networks::Networks;
 pub(crate) use origin::Verdict;
 pub(crate) use shared::CommonOptions;
 pub(crate) use token::{is_token, is_token_octet};

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::setters::shared_setters;
 use super::shared::{header_text, on};
-use super::{AllowedOrigins, CommonOptions, DeflateOptions, OptionsError};
+use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsError};
 
 /// The options of a server.
 ///
@@ -35,7 +35,12 @@ pub struct ServerOptions {
     pub(crate) allowed_origins: Result<AllowedOrigins, OptionsError>,
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
+    pub(crate) trust_x_forwarded_for: u32,
+    pub(crate) proxy_protocol: Result<Networks, OptionsError>,
+    pub(crate) backlog: u32,
+    pub(crate) reuse_port: bool,
     pub(crate) web_status: bool,
+    pub(crate) web_status_redirect: bool,
     pub(crate) server: Option<String>,
     pub(crate) external_port: Option<u16>,
     pub(crate) url: Option<String>,
@@ -121,6 +126,59 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many proxies in front of the server are trusted to add to `X-Forwarded-For`: the
+    /// peer is then the address that many from the right, or the first if there are fewer.
+    ///
+    /// With too high a number, or if clients also reach the server past the proxies, a client can
+    /// claim any address. Where the header is missing or has no address at that place, the peer is
+    /// that of the socket. Default: 0, which is off.
+    #[must_use]
+    pub fn trust_x_forwarded_for(mut self, proxies: u32) -> Self {
+        self.trust_x_forwarded_for = proxies;
+        self
+    }
+
+    /// Sets the proxies that start each connection with a header of the PROXY protocol, version 1
+    /// or 2, which tells the peer: addresses, networks such as `10.0.0.0/8`, or `unix` for all
+    /// peers at Unix sockets.
+    ///
+    /// From these the header must come, within `open_handshake_timeout`, or the connection is
+    /// dropped; from all others there is none. It stands before the TLS handshake, where there is
+    /// one. Servers of `blocking` do not read it. Default: none.
+    ///
+    /// ```
+    /// use motorway::ServerOptions;
+    ///
+    /// let options = ServerOptions::default().proxy_protocol(["127.0.0.1", "10.0.0.0/8"]);
+    /// assert!(options.validate().is_ok());
+    /// assert!(ServerOptions::default().proxy_protocol(["10.0.0.0/33"]).validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn proxy_protocol(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.proxy_protocol = Networks::new("proxy_protocol", proxies);
+        self
+    }
+
+    /// Sets how many connections may wait to be accepted; the system may have a limit below it.
+    ///
+    /// 1 to 65535. For listeners that are bound from then on. Default: 1024, Autobahn's is 50.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Sets whether other sockets, also of other processes of the same user, may listen on the
+    /// same TCP port, among which the system then shares out connections (`SO_REUSEPORT`).
+    ///
+    /// For listeners that are bound from then on; without effect where the system knows no such
+    /// thing. Default: false.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
     /// Sets whether a plain HTTP request is answered with a page that says what runs here,
     /// instead of 426.
     ///
@@ -128,6 +186,17 @@ impl ServerOptions {
     #[must_use]
     pub fn web_status(mut self, show: bool) -> Self {
         self.web_status = show;
+        self
+    }
+
+    /// Sets whether the status page leads to the URL that the query names, as Autobahn's does:
+    /// `/?redirect=https://example.com/` at once with 303, `&after=5` after so many seconds.
+    ///
+    /// Default: false, since anyone can then make links that seem to lead to this server and lead
+    /// elsewhere. Only `http` and `https` URLs are followed.
+    #[must_use]
+    pub fn web_status_redirect(mut self, redirect: bool) -> Self {
+        self.web_status_redirect = redirect;
         self
     }
 
@@ -168,6 +237,7 @@ impl ServerOptions {
     pub fn validate(&self) -> Result<(), OptionsError> {
         self.common.validate()?;
         self.allowed_origins.as_ref().map_err(Clone::clone)?;
+        self.proxy_protocol.as_ref().map_err(Clone::clone)?;
         header_text("server", self.server.as_deref())?;
         let valid = self
             .versions
@@ -179,6 +249,10 @@ impl ServerOptions {
         }
         if self.max_connections == Some(0) {
             let error = OptionsError::value("max_connections", 0, "at least 1, or None");
+            return Err(error);
+        }
+        if !(1..=65_535).contains(&self.backlog) {
+            let error = OptionsError::value("backlog", self.backlog, "1 to 65535");
             return Err(error);
         }
         if self.external_port == Some(0) {
@@ -205,7 +279,12 @@ impl Default for ServerOptions {
             allowed_origins: Ok(AllowedOrigins::default()),
             allow_null_origin: None,
             max_connections: None,
+            trust_x_forwarded_for: 0,
+            proxy_protocol: Ok(Networks::default()),
+            backlog: 1024,
+            reuse_port: false,
             web_status: true,
+            web_status_redirect: false,
             server: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
             external_port: None,
             url: None,

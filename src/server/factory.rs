@@ -1,23 +1,32 @@
 //! The factory of a server's connections.
 
+use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::companion::Companion;
+use super::http::{Pages, PagesCell, pages};
+#[cfg(feature = "rustls")]
+use super::incoming::secure;
+use super::incoming::{Incoming, Security};
 use super::lifecycle::{Counter, Lifecycle};
-use super::listen::Security;
-use super::opening::{self, Incoming};
+use super::opening::Serve;
 use super::{Server, WebSocketServerProtocol};
+use crate::address::ListenAddress;
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
 use crate::handshake::TransportDetails;
-use crate::handshake::server::ConnectionRequest;
-use crate::options::ServerOptions;
+use crate::handshake::server::{ConnectionRequest, HttpRequest, HttpResponse};
+use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
 use crate::transport::WebSocket;
 use std::fmt;
+use std::future::ready;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 
 /// Makes one protocol instance for each connection, and says what connections may do.
 ///
@@ -51,6 +60,7 @@ pub(super) struct FactoryShared<P> {
     pub(super) beside: Option<Beside<P>>,
     settings: Mutex<Arc<Settings>>,
     pub(super) counter: Arc<Counter>,
+    pages: PagesCell,
 }
 
 /// Makes a companion for an instance whose connection has just opened.
@@ -64,7 +74,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    fn new(options: ServerOptions) -> Arc<Self> {
+    pub(super) fn new(options: ServerOptions) -> Arc<Self> {
         Arc::new(Self {
             rules: Arc::new(Rules::server(&options)),
             options,
@@ -75,6 +85,10 @@ impl Settings {
 impl<P> FactoryShared<P> {
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn pages(&self) -> Option<Pages> {
+        self.pages.get()
     }
 }
 
@@ -93,6 +107,7 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             beside,
             settings: Mutex::new(Settings::new(ServerOptions::default())),
             counter: Arc::default(),
+            pages: PagesCell::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -118,43 +133,162 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         Ok(())
     }
 
-    /// Listens on a TCP address and serves connections from now on, in tasks of the runtime.
+    /// Answers plain requests of HTTP, so that a server can serve its own page, or tell a monitor
+    /// that it is well.
+    ///
+    /// Called for each GET and HEAD that asks for no WebSocket, after `max_connections`; no
+    /// instance is made. With `None` the status page answers, or 426 where `web_status` is off.
+    /// One response is sent, which the client may take 60 seconds to read, and the connection is
+    /// closed. Set again, it replaces what was set before.
+    ///
+    /// The time that it takes counts towards `open_handshake_timeout`, at which the client is
+    /// dropped, but not the future. A panic is answered with 500.
+    ///
+    /// ```
+    /// use motorway::{HttpResponse, StatusCode, WebSocketServerFactory, WebSocketServerProtocol};
+    ///
+    /// struct Clock;
+    /// impl WebSocketServerProtocol for Clock {}
+    ///
+    /// let mut factory = WebSocketServerFactory::new(|| Clock);
+    /// factory.on_http(|request| async move {
+    ///     Some(match request.path() {
+    ///         "/" => HttpResponse::html("<script>new WebSocket(location.origin.replace('http', 'ws'))</script>"),
+    ///         _ => StatusCode::NOT_FOUND.into(),
+    ///     })
+    /// });
+    /// ```
+    pub fn on_http<F, A>(&mut self, answer: F)
+    where
+        F: Fn(HttpRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<HttpResponse>> + Send + 'static,
+    {
+        self.shared.pages.set(pages(answer));
+    }
+
+    /// Listens on an address and serves connections from now on, in tasks of the runtime.
+    ///
+    /// The address is one of TCP, such as `127.0.0.1:9000`, or an endpoint string, such as
+    /// `unix:/run/chat.sock`; see [`ListenAddress`].
     ///
     /// # Errors
     ///
-    /// Fails if the address cannot be resolved or bound.
+    /// Fails if the address is not valid, or cannot be resolved or bound.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it listens to nothing.
-    pub async fn listen(&self, address: impl ToSocketAddrs) -> Result<Server> {
-        self.listen_on(TcpListener::bind(address).await?)
+    pub async fn listen<A>(&self, address: A) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        self.listen_all([address]).await
     }
 
-    /// Serves the connections of a listener that is bound already.
+    /// Listens on several addresses, as one server; as [`listen`](Self::listen).
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of the addresses is not valid or cannot be resolved or bound, and then listens on
+    /// none; so if there is no address at all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_all<A>(&self, addresses: impl IntoIterator<Item = A>) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        let addresses = parse_all(addresses)?;
+        let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
+        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
+    }
+
+    /// Listens on a TCP address with so many threads, each with a runtime and a socket of its own,
+    /// among which the system shares out connections (`SO_REUSEPORT`).
+    ///
+    /// A connection stays on its thread, and what its callbacks spawn too; nothing is stolen, so
+    /// long computations in callbacks hold up the other connections of the thread. The threads end
+    /// with the server.
+    ///
+    /// ```no_run
+    /// # use motorway::{WebSocketServerFactory, WebSocketServerProtocol};
+    /// # struct Quiet;
+    /// # impl WebSocketServerProtocol for Quiet {}
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cores = std::thread::available_parallelism()?;
+    /// let factory = WebSocketServerFactory::new(|| Quiet);
+    /// let server = factory.listen_workers("127.0.0.1:9000", cores).await?;
+    /// # server.run_until(std::future::pending::<()>()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address is not valid, is not one of TCP or cannot be bound, also where the system
+    /// knows no such sockets and there is more than one worker, or if a thread cannot be started.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it listens to nothing.
+    pub async fn listen_workers<A>(&self, address: A, workers: NonZeroUsize) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        let address = address.try_into().map_err(OptionsError::from)?;
+        let listeners = bind_shared(&address, &self.shared.settings().options, workers).await?;
+        Server::start_workers(listeners, &self.shared)
+    }
+
+    /// Serves the connections of a TCP listener that is bound already.
     ///
     /// # Errors
     ///
     /// Fails if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
-        Server::start(listener, Arc::clone(&self.shared), Security::None)
+        let listeners = vec![Listener::Tcp(listener)];
+        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
+    }
+
+    /// Serves the connections of a Unix socket that is bound already; its file stays when the
+    /// server ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the listener has no local address.
+    #[cfg(unix)]
+    pub fn listen_on_unix(&self, listener: UnixListener) -> Result<Server> {
+        let listeners = vec![Listener::Unix(listener.into())];
+        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
     }
 
     /// As [`listen`](Self::listen), with TLS: clients connect to `wss://` URLs.
     ///
     /// The TLS handshake counts towards `open_handshake_timeout`. One that fails is logged, and
-    /// concerns no other connection.
+    /// concerns no other connection. What a trusted proxy says with the PROXY protocol stands
+    /// before TLS.
     ///
     /// # Errors
     ///
-    /// Fails if the address cannot be resolved or bound.
+    /// Fails if the address is not valid, or cannot be resolved or bound.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it listens to nothing.
     #[cfg(feature = "rustls")]
-    pub async fn listen_tls(&self, address: impl ToSocketAddrs, tls: &ServerTls) -> Result<Server> {
-        self.listen_tls_on(TcpListener::bind(address).await?, tls)
+    pub async fn listen_tls<A>(&self, address: A, tls: &ServerTls) -> Result<Server>
+    where
+        A: TryInto<ListenAddress>,
+        OptionsError: From<A::Error>,
+    {
+        let addresses = parse_all([address])?;
+        let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
+        let security = Security::Tls(tls.clone());
+        Server::start(listeners, &security, Arc::clone(&self.shared))
     }
 
     /// As [`listen_on`](Self::listen_on), with TLS.
@@ -164,8 +298,8 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Fails if the listener has no local address.
     #[cfg(feature = "rustls")]
     pub fn listen_tls_on(&self, listener: TcpListener, tls: &ServerTls) -> Result<Server> {
-        let security = Security::Tls(tls.clone());
-        Server::start(listener, Arc::clone(&self.shared), security)
+        let (listeners, security) = (vec![Listener::Tcp(listener)], Security::Tls(tls.clone()));
+        Server::start(listeners, &security, Arc::clone(&self.shared))
     }
 
     /// Serves one connection on any stream, from the opening handshake to the end.
@@ -209,11 +343,12 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     {
         let counted = self.shared.counter.count();
         let incoming = Incoming::new(stream, TransportDetails::server(peer), counted);
-        opening::serve(
-            Arc::clone(&self.shared),
-            Arc::clone(&self.lifecycle),
-            incoming,
-        )
+        let lifecycle = Arc::clone(&self.lifecycle);
+        Arc::clone(&self.shared).serve(lifecycle, ready(Ok(incoming)))
+    }
+
+    pub(super) fn into_shared(self) -> Arc<FactoryShared<P>> {
+        self.shared
     }
 
     /// As [`serve_stream_from`](Self::serve_stream_from), with TLS, whose handshake is still to be
@@ -239,7 +374,9 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         let counted = self.shared.counter.count();
         let incoming = Incoming::new(stream, TransportDetails::server(peer), counted);
         let (shared, lifecycle) = (Arc::clone(&self.shared), Arc::clone(&self.lifecycle));
-        opening::serve_tls(shared, lifecycle, incoming, tls.clone())
+        let with = (tls.clone(), shared.settings());
+        let securing = secure(incoming, Arc::clone(&lifecycle), with);
+        shared.serve(lifecycle, securing)
     }
 
     /// Returns the URL under which clients know the server, as the options say.

@@ -2,16 +2,17 @@
 
 use super::companion::{Calls, Companion};
 use super::{Server, WebSocketServerFactory, WebSocketServerProtocol};
+use crate::address::ListenAddress;
 use crate::connection::CloseInfo;
 use crate::error::{HandlerResult, Result};
 use crate::message::Message;
+use crate::options::OptionsError;
 use crate::stream::{Heads, Inbox, Owner, WebSocketStream};
 use crate::transport::WebSocket;
 use std::fmt;
 use std::sync::Arc;
-use tokio::net::ToSocketAddrs;
 
-/// Listens on a TCP address and runs `handler` for each connection, with the default options.
+/// Listens on an address and runs `handler` for each connection, with the default options.
 ///
 /// Keep the [`Server`] that is returned: dropping it stops it at once. The handler runs in the task
 /// of its connection. When it returns `Ok`, the connection is closed with 1000; an error or a panic
@@ -37,13 +38,15 @@ use tokio::net::ToSocketAddrs;
 ///
 /// # Errors
 ///
-/// Fails if the address cannot be resolved or bound.
+/// Fails if the address is not valid, or cannot be resolved or bound.
 ///
 /// # Cancel safety
 ///
 /// Dropped before it resolves, it listens to nothing.
-pub async fn serve<H, F>(address: impl ToSocketAddrs, handler: H) -> Result<Server>
+pub async fn serve<A, H, F>(address: A, handler: H) -> Result<Server>
 where
+    A: TryInto<ListenAddress>,
+    OptionsError: From<A::Error>,
     H: Fn(WebSocketStream) -> F + Send + Sync + 'static,
     F: Future<Output = HandlerResult> + Send + 'static,
 {
@@ -70,17 +73,15 @@ where
 ///
 /// # Errors
 ///
-/// Fails if the address cannot be resolved or bound.
+/// Fails if the address is not valid, or cannot be resolved or bound.
 ///
 /// # Cancel safety
 ///
 /// Dropped before it resolves, it listens to nothing.
-pub async fn serve_with<T, H, F>(
-    address: impl ToSocketAddrs,
-    state: T,
-    handler: H,
-) -> Result<Server>
+pub async fn serve_with<A, T, H, F>(address: A, state: T, handler: H) -> Result<Server>
 where
+    A: TryInto<ListenAddress>,
+    OptionsError: From<A::Error>,
     T: Clone + Send + Sync + 'static,
     H: Fn(WebSocketStream, T) -> F + Send + Sync + 'static,
     F: Future<Output = HandlerResult> + Send + 'static,

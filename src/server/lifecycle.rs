@@ -55,6 +55,7 @@ impl Lifecycle {
     pub(super) fn kill(&self) {
         self.draining.cancel();
         self.killed.cancel();
+        self.tasks.close();
         self.connections().iter().for_each(WebSocket::kill);
     }
 }

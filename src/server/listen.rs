@@ -1,22 +1,25 @@
 //! A server that listens: the accept loop and the shutdown.
 
-use super::WebSocketServerProtocol;
-use super::factory::FactoryShared;
+use super::bind::{Accepted, Listener};
+#[cfg(feature = "rustls")]
+use super::incoming::secure;
+use super::incoming::{Incoming, Security};
 use super::lifecycle::Lifecycle;
-use super::opening::{self, Incoming};
+use super::opening::Serve;
+use crate::address::ListenAddress;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::SendError;
 use crate::error::Result;
 use crate::handshake::TransportDetails;
-#[cfg(feature = "rustls")]
-use crate::tls::ServerTls;
-use crate::transport::WebSocket;
+use crate::transport::{Stream, WebSocket};
 use std::borrow::Cow;
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 /// A server that listens and serves connections in tasks of the runtime.
@@ -28,38 +31,120 @@ use tokio::time::{sleep, timeout};
 #[must_use = "dropping a server stops it at once"]
 pub struct Server {
     lifecycle: Arc<Lifecycle>,
-    local_addr: SocketAddr,
+    local_addr: Option<SocketAddr>,
+    addresses: Vec<ListenAddress>,
+    /// Over which time a shutdown spreads the closing of connections.
+    stagger: Duration,
     detached: bool,
 }
 
 impl Server {
-    pub(super) fn start<P: WebSocketServerProtocol>(
-        listener: TcpListener,
-        factory: Arc<FactoryShared<P>>,
-        security: Security,
+    pub(super) fn start(
+        listeners: Vec<Listener>,
+        security: &Security,
+        factory: Arc<impl Serve>,
     ) -> Result<Self> {
-        let local_addr = listener.local_addr()?;
-        let lifecycle = Arc::<Lifecycle>::default();
-        // Waited for at the shutdown, after which the port is free.
-        let accepting = accept_loop((listener, security), factory, Arc::clone(&lifecycle));
-        lifecycle.tasks.spawn(accepting);
+        let server = Self::of(&listeners)?;
+        for listener in listeners {
+            // Waited for at the shutdown, after which the port is free.
+            let accepting = accept_loop(
+                (listener, security.clone()),
+                Arc::clone(&factory),
+                Arc::clone(&server.lifecycle),
+            );
+            server.lifecycle.tasks.spawn(accepting);
+        }
+        Ok(server)
+    }
+
+    /// Serves each listener in a thread of its own, with a runtime of its own.
+    pub(super) fn start_workers(
+        listeners: Vec<Listener>,
+        factory: &Arc<impl Serve>,
+    ) -> Result<Self> {
+        let server = Self::of(&listeners)?;
+        for listener in listeners {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = WorkerRuntime(Some(runtime));
+            let listener = runtime.adopt(listener)?;
+            let lifecycle = Arc::clone(&server.lifecycle);
+            let accepting = accept_loop(
+                (listener, Security::None),
+                Arc::clone(factory),
+                Arc::clone(&lifecycle),
+            );
+            // Counted from here on, so that a shutdown waits for the thread's connections.
+            let accepting = lifecycle.tasks.track_future(accepting);
+            let work = move || {
+                runtime.run(async {
+                    accepting.await;
+                    // Connections live in this runtime, which ends with the thread.
+                    lifecycle.tasks.wait().await;
+                });
+            };
+            thread::Builder::new()
+                .name("motorway-worker".to_owned())
+                .spawn(work)?;
+        }
+        Ok(server)
+    }
+
+    fn of(listeners: &[Listener]) -> Result<Self> {
+        let addresses = listeners.iter().map(Listener::address);
+        let mut addresses: Vec<_> = addresses.collect::<io::Result<_>>()?;
+        // Workers have the same one each.
+        addresses.dedup();
         Ok(Self {
-            lifecycle,
-            local_addr,
+            addresses,
+            local_addr: listeners.iter().find_map(Listener::socket_addr),
+            lifecycle: Arc::default(),
+            stagger: Duration::ZERO,
             detached: false,
         })
     }
 
-    /// Returns the address that the server listens on; tells the port where 0 was asked for.
+    /// Returns the TCP address that the server listens on, the first if there are several; tells
+    /// the port where 0 was asked for. `0.0.0.0:0` if it listens on Unix sockets only.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.local_addr.unwrap_or(none)
+    }
+
+    /// Returns all addresses that the server listens on, with the ports that were taken.
+    ///
+    /// ```no_run
+    /// # use motorway::{WebSocketServerFactory, WebSocketServerProtocol};
+    /// # struct Quiet;
+    /// # impl WebSocketServerProtocol for Quiet {}
+    /// # async fn example() -> motorway::Result<()> {
+    /// let factory = WebSocketServerFactory::new(|| Quiet);
+    /// let server = factory.listen_all(["tcp:9000", "unix:/run/quiet.sock"]).await?;
+    /// for address in server.addresses() {
+    ///     println!("listening on {address}");
+    /// }
+    /// # server.run_until(std::future::pending::<()>()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
     }
 
     /// Returns the handles of the connections that are open.
     #[must_use]
     pub fn connections(&self) -> Vec<WebSocket> {
         self.lifecycle.connections()
+    }
+
+    /// Spreads the close frames of a shutdown evenly over this time, so that clients which connect
+    /// anew do not all come at once; without it they go out together.
+    ///
+    /// It is part of the deadline of the shutdown, and is cut short by it. Connections that are
+    /// still to be told work as before.
+    pub fn staggered(mut self, over: Duration) -> Self {
+        self.stagger = over;
+        self
     }
 
     /// Runs until `stop` resolves, whatever its output, and then shuts down gracefully: with 1001,
@@ -109,17 +194,30 @@ impl Server {
         let Self { lifecycle, .. } = &self;
         lifecycle.draining.cancel();
         lifecycle.tasks.close();
-        lifecycle
-            .connections()
-            .iter()
-            .for_each(|ws| ws.shut_down(frame.clone()));
-        if timeout(deadline, lifecycle.tasks.wait()).await.is_err() {
+        let ending = async {
+            self.close_all(&frame).await;
+            lifecycle.tasks.wait().await;
+        };
+        if timeout(deadline, ending).await.is_err() {
             let left = lifecycle.connections().len();
             tracing::warn!(left, "connections dropped at the deadline of the shutdown");
             lifecycle.kill();
             lifecycle.tasks.wait().await;
         }
         Ok(())
+    }
+
+    /// Closes all connections, one after the other where that was asked for.
+    async fn close_all(&self, frame: &CloseFrame) {
+        let connections = self.lifecycle.connections();
+        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
+        let step = self.stagger / count.max(1);
+        for (place, ws) in connections.into_iter().enumerate() {
+            if place > 0 && !step.is_zero() {
+                sleep(step).await;
+            }
+            ws.shut_down(frame.clone());
+        }
     }
 
     /// Lets the server run without this handle, as long as the runtime does.
@@ -136,22 +234,39 @@ impl Drop for Server {
     }
 }
 
+/// The runtime of a worker. May be dropped where blocking is not allowed, unlike tokio's own.
+#[derive(Debug)]
+struct WorkerRuntime(Option<Runtime>);
+
+impl WorkerRuntime {
+    fn adopt(&self, listener: Listener) -> io::Result<Listener> {
+        let _entered = self.0.as_ref().map(Runtime::enter);
+        listener.registered_here()
+    }
+
+    fn run(&self, work: impl Future) {
+        if let Some(runtime) = &self.0 {
+            runtime.block_on(work);
+        }
+    }
+}
+
+impl Drop for WorkerRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// The close frame for connections that open while the server shuts down.
 pub(super) fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
-/// What is between TCP and the opening handshake.
-#[derive(Debug)]
-pub(super) enum Security {
-    None,
-    #[cfg(feature = "rustls")]
-    Tls(ServerTls),
-}
-
-async fn accept_loop<P: WebSocketServerProtocol>(
-    (listener, security): (TcpListener, Security),
-    factory: Arc<FactoryShared<P>>,
+async fn accept_loop(
+    (listener, security): (Listener, Security),
+    factory: Arc<impl Serve>,
     lifecycle: Arc<Lifecycle>,
 ) {
     let mut pause = SHORTEST_PAUSE;
@@ -162,9 +277,9 @@ async fn accept_loop<P: WebSocketServerProtocol>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(accepted) => {
                 pause = SHORTEST_PAUSE;
-                serve((stream, peer), &security, &factory, &lifecycle);
+                serve(accepted, &security, (&factory, &lifecycle));
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -178,29 +293,40 @@ async fn accept_loop<P: WebSocketServerProtocol>(
     }
 }
 
-fn serve<P: WebSocketServerProtocol>(
-    (stream, peer): (TcpStream, SocketAddr),
-    security: &Security,
-    factory: &Arc<FactoryShared<P>>,
-    lifecycle: &Arc<Lifecycle>,
-) {
-    if factory.settings().options.common.tcp_no_delay {
-        // Fails only on a socket that is gone already.
-        let _ = stream.set_nodelay(true);
+fn serve(accepted: Accepted, security: &Security, shared: (&Arc<impl Serve>, &Arc<Lifecycle>)) {
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            if shared.0.settings().options.common.tcp_no_delay {
+                // Fails only on a socket that is gone already.
+                let _ = stream.set_nodelay(true);
+            }
+            let details = TransportDetails::server(peer).at(stream.local_addr().ok());
+            serve_stream(stream, details, security, shared);
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream, peer) => {
+            serve_stream(stream, TransportDetails::server(peer), security, shared);
+        }
     }
-    let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
-    let incoming = Incoming::new(stream, details, factory.counter.count());
+}
+
+fn serve_stream<S: Stream>(
+    stream: S,
+    details: TransportDetails,
+    security: &Security,
+    (factory, lifecycle): (&Arc<impl Serve>, &Arc<Lifecycle>),
+) {
+    let incoming = Incoming::new(stream, details, factory.counter().count());
     let (factory, tasks) = (Arc::clone(factory), &lifecycle.tasks);
     let lifecycle = Arc::clone(lifecycle);
     match security {
-        Security::None => tasks.spawn(opening::serve(factory, lifecycle, incoming)),
+        Security::None => tasks.spawn(factory.serve(lifecycle, ready(Ok(incoming)))),
         #[cfg(feature = "rustls")]
-        Security::Tls(tls) => tasks.spawn(opening::serve_tls(
-            factory,
-            lifecycle,
-            incoming,
-            tls.clone(),
-        )),
+        Security::Tls(tls) => {
+            let with = (tls.clone(), factory.settings());
+            let securing = secure(incoming, Arc::clone(&lifecycle), with);
+            tasks.spawn(factory.serve(lifecycle, securing))
+        }
     };
 }
 

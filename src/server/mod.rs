@@ -1,14 +1,20 @@
 //! Servers: the protocol trait, handlers, the factory, listening.
 
+mod bind;
 mod companion;
 mod factory;
 mod handler;
+mod http;
+mod incoming;
 mod lifecycle;
 mod listen;
+mod opened;
 mod opening;
 mod protocol;
+mod router;
 
 pub use factory::WebSocketServerFactory;
 pub use handler::{HandlerProtocol, serve, serve_with};
 pub use listen::Server;
 pub use protocol::WebSocketServerProtocol;
+pub use router::Router;

@@ -1,160 +1,84 @@
 //! A server's connection from the first octet to the last.
 
 use super::WebSocketServerProtocol;
-use super::companion::Companion;
 use super::factory::{FactoryShared, Settings};
-use super::lifecycle::{Counted, Lifecycle, Registered, Served};
+use super::http::Pages;
+use super::incoming::Incoming;
+use super::lifecycle::{Counted, Counter, Lifecycle, Served};
+use super::opened::{Listed, Opened, run_opened};
 use super::protocol::ServerHandler;
 use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::server::{
-    self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
+    self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest,
 };
-use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, TransportDetails};
+use crate::handshake::{
+    Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead, TransportDetails,
+};
+use crate::options::Networks;
 use crate::peer::Peer;
-#[cfg(feature = "rustls")]
-use crate::tls::{ServerTls, TlsStream};
 use crate::transport::{
     Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
-    read_request, within, write_all,
+    read_proxy_header, read_request, within, write_all,
 };
+use http::StatusCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, timeout};
 
-/// A stream that was accepted.
-pub(super) struct Incoming<S> {
-    pub(super) stream: S,
-    pub(super) details: TransportDetails,
-    pub(super) counted: Counted,
-    /// When the time for the opening handshake began to run; TLS is part of it.
-    pub(super) since: Instant,
+/// The head of a request, and what goes with it.
+pub(super) struct Arrived {
+    pub(super) head: RequestHead,
+    /// The octets that came with the head.
+    early: Vec<u8>,
+    pub(super) path_params: Vec<(String, String)>,
 }
 
-impl<S> Incoming<S> {
-    pub(super) fn new(stream: S, details: TransportDetails, counted: Counted) -> Self {
-        Self {
-            stream,
-            details,
-            counted,
-            since: Instant::now(),
-        }
+/// What serves the connections of a listener: a factory or a router.
+pub(super) trait Serve: Send + Sync + 'static {
+    fn settings(&self) -> Arc<Settings>;
+
+    fn counter(&self) -> &Arc<Counter>;
+
+    /// Serves one connection from the first octet to the last, once it has arrived.
+    fn serve<S: Stream>(
+        self: Arc<Self>,
+        lifecycle: Arc<Lifecycle>,
+        arriving: impl Future<Output = Result<Incoming<S>>> + Send + 'static,
+    ) -> impl Future<Output = Served> + Send + 'static;
+}
+
+impl<P: WebSocketServerProtocol> Serve for FactoryShared<P> {
+    fn settings(&self) -> Arc<Settings> {
+        Self::settings(self)
     }
-}
 
-/// A connection whose opening handshake is done.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "plain connections are the many, and are to be one allocation"
-)]
-enum Opened<S, P> {
-    Plain(Listed<S, P>),
-    /// Boxed, so that those without a companion do not carry the room for it.
-    WithCompanion(Pin<Box<dyn Future<Output = CloseInfo> + Send>>),
-}
-
-/// A driver, listed and counted as long as it is kept.
-struct Listed<S, P> {
-    driver: Driver<S, ServerHandler<P>>,
-    _registered: Registered,
-    _counted: Counted,
-}
-
-impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
-    /// Begins to run the connection beside a companion, if there is one.
-    fn beside(mut self, companion: Option<Companion>) -> Opened<S, P> {
-        let Some(companion) = companion else {
-            return Opened::Plain(self);
-        };
-        self.driver.hold_close(companion.inbox());
-        let Self {
-            mut driver,
-            _registered,
-            _counted,
-        } = self;
-        // Boxed by itself, since each future around it would have room for it twice.
-        let driving = Box::pin(async move {
-            driver.run().await;
-        });
-        let running = companion.run(driving, (_registered, _counted));
-        Opened::WithCompanion(Box::pin(running))
+    fn counter(&self) -> &Arc<Counter> {
+        &self.counter
     }
-}
 
-/// Serves one connection. The opening handshake is boxed, so that an open connection does not
-/// carry the room for it.
-pub(super) fn serve<P: WebSocketServerProtocol, S: Stream>(
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-    incoming: Incoming<S>,
-) -> impl Future<Output = Served> + Send {
-    let opening = Box::pin(open(factory, lifecycle, incoming));
-    async move {
-        // Bound once: what is moved is twice in the future.
-        let mut opened = opening.await?;
-        match &mut opened {
-            Opened::Plain(listed) => Ok(listed.driver.run().await),
-            Opened::WithCompanion(running) => Ok(running.await),
-        }
+    fn serve<S: Stream>(
+        self: Arc<Self>,
+        lifecycle: Arc<Lifecycle>,
+        arriving: impl Future<Output = Result<Incoming<S>>> + Send + 'static,
+    ) -> impl Future<Output = Served> + Send + 'static {
+        run_opened(Box::pin(async move {
+            let incoming = arriving.await?;
+            let settings = Self::settings(&self);
+            let (mut opening, counted) = Opening::new(settings, lifecycle, incoming);
+            let opened = match opening.read().await {
+                Ok(arrived) => opening.run(&self, arrived, counted).await,
+                Err(error) => Err(error),
+            };
+            opening.log(opened.as_ref().err());
+            opened
+        }))
     }
-}
-
-/// As [`serve`], with TLS; its handshake is boxed with the other.
-#[cfg(feature = "rustls")]
-pub(super) fn serve_tls<P: WebSocketServerProtocol, S: Stream>(
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-    incoming: Incoming<S>,
-    tls: ServerTls,
-) -> impl Future<Output = Served> + Send {
-    let opening = Box::pin(async move {
-        let time = factory.settings().options.common.open_handshake_timeout;
-        let peer = incoming.details.peer().clone();
-        let incoming = secure(incoming, &lifecycle, (tls, time))
-            .await
-            .inspect_err(|error| log_failure(&peer, error))?;
-        open(factory, lifecycle, incoming).await
-    });
-    async move {
-        let mut opened = opening.await?;
-        match &mut opened {
-            Opened::Plain(listed) => Ok(listed.driver.run().await),
-            Opened::WithCompanion(running) => Ok(running.await),
-        }
-    }
-}
-
-#[cfg(feature = "rustls")]
-async fn secure<S: Stream>(
-    incoming: Incoming<S>,
-    lifecycle: &Lifecycle,
-    (tls, time): (ServerTls, Option<Duration>),
-) -> Result<Incoming<TlsStream<S>>> {
-    let Incoming {
-        stream,
-        details,
-        counted,
-        since,
-    } = incoming;
-    let deadline = time.map(|time| since + time);
-    let secured = tokio::select! {
-        biased;
-        secured = within(deadline, tls.accept(stream)) => secured,
-        // Without TLS there is no way to tell the client.
-        () = lifecycle.draining.cancelled() => return Err(HandshakeError::ShuttingDown.into()),
-    };
-    let stream = secured.map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-    Ok(Incoming {
-        details: stream.describe(details),
-        stream,
-        counted,
-        since,
-    })
 }
 
 /// An opening handshake under way.
-struct Opening<S> {
+pub(super) struct Opening<S> {
     stream: Option<S>,
     details: TransportDetails,
     settings: Arc<Settings>,
@@ -162,50 +86,57 @@ struct Opening<S> {
     lifecycle: Arc<Lifecycle>,
 }
 
-async fn open<P: WebSocketServerProtocol, S: Stream>(
-    factory: Arc<FactoryShared<P>>,
-    lifecycle: Arc<Lifecycle>,
-    incoming: Incoming<S>,
-) -> Result<Opened<S, P>> {
-    let Incoming {
-        stream,
-        details,
-        counted,
-        since,
-    } = incoming;
-    let settings = factory.settings();
-    let deadline = settings
-        .options
-        .common
-        .open_handshake_timeout
-        .map(|time| since + time);
-    let mut opening = Opening {
-        stream: Some(stream),
-        details,
-        settings,
-        deadline,
-        lifecycle,
-    };
-    let opened = opening.run(&factory, counted).await;
-    opened.inspect_err(|error| log_failure(opening.details.peer(), error))
-}
+impl<S: Stream> Opening<S> {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        lifecycle: Arc<Lifecycle>,
+        incoming: Incoming<S>,
+    ) -> (Self, Counted) {
+        let timeout = settings.options.common.open_handshake_timeout;
+        let opening = Self {
+            stream: Some(incoming.stream),
+            details: incoming.details,
+            settings,
+            deadline: timeout.map(|time| incoming.since + time),
+            lifecycle,
+        };
+        (opening, incoming.counted)
+    }
 
-fn log_failure(peer: &Peer, error: &Error) {
-    match error {
-        Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
-        error => {
-            tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed")
+    /// Goes on under the options of the factory that a router has found.
+    pub(super) fn adopt(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// Finishes the handshake of a request that a router has read, and runs the connection.
+    pub(super) fn finish<P: WebSocketServerProtocol>(
+        mut self,
+        factory: Arc<FactoryShared<P>>,
+        arrived: Arrived,
+        counted: Counted,
+    ) -> impl Future<Output = Served> + Send + 'static {
+        run_opened(Box::pin(async move {
+            let opened = self.run(&factory, arrived, counted).await;
+            self.log(opened.as_ref().err());
+            opened
+        }))
+    }
+
+    pub(super) fn log(&self, error: Option<&Error>) {
+        if let Some(error) = error {
+            log_failure(self.details.peer(), error);
         }
     }
-}
 
-impl<S: Stream> Opening<S> {
     async fn run<P: WebSocketServerProtocol>(
         &mut self,
         factory: &FactoryShared<P>,
+        mut arrived: Arrived,
         counted: Counted,
     ) -> Result<Opened<S, P>> {
-        let (request, early) = self.request(&counted).await?;
+        self.admit(&counted).await?;
+        let early = std::mem::take(&mut arrived.early);
+        let request = self.judge(arrived, factory.pages()).await?;
         // A factory that panics makes no instance, and is answered like a callback that does.
         let Ok(instance) = catch_unwind(AssertUnwindSafe(|| (factory.make)())) else {
             return self
@@ -246,44 +177,88 @@ impl<S: Stream> Opening<S> {
         let driver = Driver::new(stream, (ws, receiver), handler, early);
         let listed = Listed {
             driver,
-            _registered: registered,
-            _counted: counted,
+            registered,
+            counted,
         };
         Ok(listed.beside(companion))
     }
 
-    /// Reads the request and checks it; answers one that is not acceptable.
-    async fn request(&mut self, counted: &Counted) -> Result<(Box<ConnectionRequest>, Vec<u8>)> {
+    /// Reads the head of the request; answers one that cannot be read.
+    pub(super) async fn read(&mut self) -> Result<Arrived> {
         let options = &self.settings.options;
         let limits = HeadLimits::from(options);
         let Some(stream) = &mut self.stream else {
             return Err(gone());
         };
-        let reading = within(self.deadline, read_request(stream, HeadReader::new(limits)));
+        let details = &mut self.details;
+        // Before TLS, it is read by then.
+        let is_proxy = !details.is_secure()
+            && (options.proxy_protocol.as_ref())
+                .is_ok_and(|proxies| is_among(details.peer(), proxies));
+        let reading = within(self.deadline, async {
+            let mut octets = Vec::new();
+            if is_proxy {
+                let (header, rest) = read_proxy_header(stream).await?;
+                octets = rest;
+                if let Some(source) = header.source() {
+                    details.set_peer(source.into());
+                }
+            }
+            read_request(stream, HeadReader::new(limits), octets).await
+        });
         let read = tokio::select! {
             biased;
             read = reading => read,
             () = self.lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
         };
-        let (head, early) = match read {
-            Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Ok(Ok(read)) => read,
-            Ok(Err(Error::Handshake(error))) => return self.refuse(*error).await,
-            Ok(Err(error)) => return Err(error),
-        };
+        match read {
+            Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
+            Ok(Ok((head, early))) => {
+                if let Some(peer) = server::forwarded_peer(&head, options) {
+                    self.details.set_peer(peer);
+                }
+                Ok(Arrived {
+                    head,
+                    early,
+                    path_params: Vec::new(),
+                })
+            }
+            // Whoever it is, it does not speak HTTP.
+            Ok(Err(Error::Handshake(error))) if *error == HandshakeError::InvalidProxyHeader => {
+                self.stream = None;
+                Err(Error::Handshake(error))
+            }
+            Ok(Err(Error::Handshake(error))) => self.refuse(*error).await,
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
+    /// Refuses a connection that the server has no room for.
+    pub(super) async fn admit(&mut self, counted: &Counted) -> Result<()> {
         if self.lifecycle.draining.is_cancelled() {
             return self.refuse(HandshakeError::ShuttingDown).await;
         }
-        if options
-            .max_connections
-            .is_some_and(|limit| counted.exceeds(limit))
-        {
+        let limit = self.settings.options.max_connections;
+        if limit.is_some_and(|limit| counted.exceeds(limit)) {
             return self.refuse(HandshakeError::TooManyConnections).await;
         }
-        match server::check(head, options, self.details.clone()) {
-            Checked::Upgrade(request) => Ok((request, early)),
-            Checked::Status(response) => {
-                self.answer(&response).await?;
+        Ok(())
+    }
+
+    /// Checks the request; answers one that is plain or not acceptable.
+    pub(super) async fn judge(
+        &mut self,
+        arrived: Arrived,
+        pages: Option<Pages>,
+    ) -> Result<Box<ConnectionRequest>> {
+        let Arrived {
+            head, path_params, ..
+        } = arrived;
+        match server::check(head, &self.settings.options, self.details.clone()) {
+            Checked::Upgrade(request) => Ok(Box::new(request.with_path_params(path_params))),
+            Checked::Http(request) => {
+                let request = request.with_path_params(path_params);
+                self.serve_page(request, pages).await?;
                 Err(HandshakeError::UpgradeRequired.into())
             }
             Checked::Refused { error, response } => {
@@ -291,6 +266,38 @@ impl<S: Stream> Opening<S> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Answers a plain request: with what the user makes of it, or else with the status page.
+    async fn serve_page(&mut self, request: HttpRequest, pages: Option<Pages>) -> Result<()> {
+        let options = &self.settings.options;
+        let page = server::status_page(&request, options);
+        let Some(pages) = pages else {
+            return self.answer(&page).await;
+        };
+        let method = request.method().clone();
+        // Also the closure itself may panic, before there is a future.
+        let mut asking = pin!(catch_panic(async move { pages(request).await }));
+        let asked = self
+            .lifecycle
+            .unless_killed(within(self.deadline, &mut asking))
+            .await;
+        let Ok(answered) = asked? else {
+            // The client is dropped now; the callback may go on until the server ends.
+            self.stream = None;
+            let _ = self.lifecycle.unless_killed(asking).await;
+            return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
+        };
+        let options = &self.settings.options;
+        let page = match answered {
+            Ok(Some(response)) => server::respond(&method, &response, options),
+            Ok(None) => page,
+            Err(_) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                server::respond(&method, &status.into(), options)
+            }
+        };
+        self.answer_within(PAGE_RESPONSE, &page).await
     }
 
     /// Asks the protocol instance and sends the response.
@@ -357,7 +364,7 @@ impl<S: Stream> Opening<S> {
         (ws, Receiver::new(Arc::clone(rules), deflate.as_ref()))
     }
 
-    async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T> {
+    pub(super) async fn refuse<T>(&mut self, error: HandshakeError) -> Result<T> {
         let response = server::refuse(&error, &self.settings.options);
         self.answer(&response).await?;
         Err(error.into())
@@ -376,20 +383,44 @@ impl<S: Stream> Opening<S> {
 
     /// Sends a last response and closes the stream.
     async fn answer(&mut self, response: &[u8]) -> Result<()> {
+        self.answer_within(LAST_RESPONSE, response).await
+    }
+
+    async fn answer_within(&mut self, time: Duration, response: &[u8]) -> Result<()> {
         let Some(mut stream) = self.stream.take() else {
             return Err(gone());
         };
         let answering = async {
-            if write_all(&mut stream, response).await.is_ok() {
-                close_stream(&mut stream).await;
+            let writing = timeout(time, write_all(&mut stream, response));
+            if matches!(writing.await, Ok(Ok(()))) {
+                let _ = timeout(LAST_RESPONSE, close_stream(&mut stream)).await;
             }
         };
         // Whether the client read it or not, the connection is over.
-        let _ = self
-            .lifecycle
-            .unless_killed(timeout(LAST_RESPONSE, answering))
-            .await;
+        let _ = self.lifecycle.unless_killed(answering).await;
         Ok(())
+    }
+}
+
+/// Logs why a connection did not open.
+pub(super) fn log_failure(peer: &Peer, error: &Error) {
+    match error {
+        Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
+        Error::Handshake(error) if **error == HandshakeError::UpgradeRequired => {
+            tracing::debug!(%peer, "plain request answered");
+        }
+        error => {
+            tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed");
+        }
+    }
+}
+
+/// Tells whether the peer is one of the trusted; one that another proxy told is not.
+pub(super) fn is_among(peer: &Peer, trusted: &Networks) -> bool {
+    match peer {
+        Peer::Tcp(address) => trusted.contain(address.ip()),
+        Peer::Unix(_) => trusted.unix,
+        Peer::Forwarded(_) | Peer::Unknown => false,
     }
 }
 
@@ -408,5 +439,7 @@ fn gone() -> Error {
     std::io::Error::from(std::io::ErrorKind::NotConnected).into()
 }
 
-/// How long a client that is refused may take to read the response.
+/// How long a client may take to read the answer to a plain request.
+const PAGE_RESPONSE: Duration = Duration::from_secs(60);
+/// How long a client that is refused may take to read the response, and any to close.
 const LAST_RESPONSE: Duration = Duration::from_secs(1);

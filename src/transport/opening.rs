@@ -4,7 +4,7 @@
 
 use super::io::Stream;
 use crate::error::Result;
-use crate::handshake::{HeadReader, RequestHead, ResponseHead};
+use crate::handshake::{HeadReader, ProxyHeader, RequestHead, ResponseHead};
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,19 +14,46 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-/// Reads the head of a request; returns it with what came after it.
+/// Reads what a trusted proxy says first; returns it with what came after it.
+pub(crate) async fn read_proxy_header<S: Stream>(stream: &mut S) -> Result<(ProxyHeader, Vec<u8>)> {
+    let mut octets = Vec::new();
+    loop {
+        fill(stream, &mut octets).await?;
+        if let Some((header, length)) = ProxyHeader::parse(&octets)? {
+            return Ok((header, octets.split_off(length)));
+        }
+    }
+}
+
+/// As [`read_proxy_header`], but reads not an octet more: what follows is for TLS.
+#[cfg(feature = "rustls")]
+pub(crate) async fn read_proxy_header_only<S: Stream>(stream: &mut S) -> Result<ProxyHeader> {
+    let mut octets = Vec::new();
+    loop {
+        octets.push(stream.read_u8().await?);
+        if let Some((header, _)) = ProxyHeader::parse(&octets)? {
+            return Ok(header);
+        }
+    }
+}
+
+/// Reads the head of a request, of which these octets are there; returns it with what came after
+/// it.
 ///
 /// Fails with an error of the handshake that can be answered, or with one of the stream.
 pub(crate) async fn read_request<S: Stream>(
     stream: &mut S,
     mut reader: HeadReader,
+    mut octets: Vec<u8>,
 ) -> Result<(RequestHead, Vec<u8>)> {
-    let mut octets = Vec::new();
     loop {
-        fill(stream, &mut octets).await?;
+        if octets.is_empty() {
+            fill(stream, &mut octets).await?;
+        }
         if let Some((head, length)) = reader.request(&octets)? {
             return Ok((head, octets.split_off(length)));
         }
+        fill(stream, &mut octets).await?;
     }
 }
 

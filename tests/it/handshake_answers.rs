@@ -14,7 +14,7 @@ fn plain_requests_get_the_page_or_426() {
     let plain = "GET /?redirect=http://evil.com HTTP/1.1\r\nHost: a\r\n\r\n";
     let (status, page) = refused(plain, &options);
     assert_eq!(status, 200);
-    assert!(page.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"));
+    assert!(page.contains("\r\ncontent-type: text/html; charset=utf-8\r\n"));
     assert!(page.contains("<title>") && !page.contains("evil"));
     let (status, response) = refused(plain, &options.web_status(false));
     assert_eq!(status, 426);
@@ -23,7 +23,8 @@ fn plain_requests_get_the_page_or_426() {
     for (request, expected) in [
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", 505),
-        ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("HEAD / HTTP/1.0\r\nHost: a\r\n\r\n", 505),
     ] {
         assert_eq!(
             refused(request, &ServerOptions::default()).0,
@@ -32,10 +33,10 @@ fn plain_requests_get_the_page_or_426() {
         );
     }
     let (_, response) = refused(
-        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
         &ServerOptions::default(),
     );
-    assert!(response.contains("\r\nAllow: GET\r\n"));
+    assert!(response.contains("\r\nAllow: GET, HEAD\r\n"));
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub(crate) fn refused(request: &str, options: &ServerOptions) -> (u16, String) {
     let response = match read(request.as_bytes(), HeadLimits::default()) {
         Err(error) => server::refuse(&error, options),
         Ok(head) => match server::check(head.unwrap().0, options, Peer::Unknown) {
-            Checked::Refused { response, .. } | Checked::Status(response) => response,
+            Checked::Refused { response, .. } => response,
+            Checked::Http(request) => server::status_page(&request, options),
             Checked::Upgrade(_) => return (101, String::new()),
             other => panic!("{other:?}"),
         },

@@ -1,6 +1,8 @@
 //! Tests of the crate from outside.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod closing;
 #[cfg(test)]
 mod control_frames;
@@ -38,6 +40,10 @@ mod options;
 mod origins;
 #[cfg(test)]
 mod pair;
+#[cfg(test)]
+mod proxies;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod scanner;
 #[cfg(test)]

@@ -11,6 +11,8 @@ mod files;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod truncation;
 #[cfg(test)]
 mod versions;

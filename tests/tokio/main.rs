@@ -15,11 +15,17 @@ mod dialing;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod examples_servers;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod forwarded;
 #[cfg(test)]
 mod handle;
 #[cfg(test)]
 mod handler;
+#[cfg(test)]
+mod http;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
@@ -37,6 +43,8 @@ mod probe;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod sending;
@@ -51,8 +59,12 @@ mod stream_cancellation;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod unix;
+#[cfg(test)]
 mod waiting;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod workers;
 #[cfg(test)]
 mod writer;

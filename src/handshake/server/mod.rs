@@ -1,26 +1,35 @@
 //! The server's side of the opening handshake (RFC 6455 §4.2).
 //!
 //! [`check`] judges a request; [`accept`], [`deny`], [`refuse`] and [`unavailable`] make the octets
-//! of the answer.
+//! of the answer, [`respond`] and [`status_page`] those to a plain request of HTTP.
 
 mod accept;
 mod deny;
+mod forwarded;
 mod headers;
+mod http_request;
+mod http_response;
 mod page;
+mod percent;
 mod request;
+mod route;
 mod target;
 
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderName, Method, StatusCode, Version, header};
 
 use super::write::HeadWriter;
 use super::{Agreed, HandshakeError, RequestHead, TransportDetails, accept_key};
 use crate::extension::deflate::negotiate;
 use crate::options::ServerOptions;
+use crate::peer::Peer;
 
 pub use accept::ConnectionAccept;
 pub use deny::{ConnectionDeny, deny};
-pub use page::{refuse, unavailable};
+pub use http_request::HttpRequest;
+pub use http_response::{HttpResponse, respond};
+pub use page::{refuse, status_page, unavailable};
 pub use request::ConnectionRequest;
+pub use route::RoutePattern;
 
 /// What came of a request.
 #[derive(Debug)]
@@ -28,8 +37,9 @@ pub use request::ConnectionRequest;
 pub enum Checked {
     /// A valid opening handshake, to be accepted or denied.
     Upgrade(Box<ConnectionRequest>),
-    /// A plain request; the status page is to be sent and the connection closed.
-    Status(Vec<u8>),
+    /// A plain request; it is to be answered with [`respond`] or [`status_page`], and the
+    /// connection closed.
+    Http(Box<HttpRequest>),
     /// Not acceptable; the response is to be sent and the connection closed.
     #[non_exhaustive]
     Refused {
@@ -144,26 +154,32 @@ pub(crate) fn sent(request: &[u8], transport: TransportDetails) -> ConnectionReq
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(header::ORIGIN).or_else(|| text(SEC_WEBSOCKET_ORIGIN));
     ConnectionRequest {
-        transport,
-        path,
-        query,
-        host: headers::host(&headers, None, None).unwrap_or_default(),
         version,
         origin: origin.map(str::to_owned),
         protocols: headers::protocols(&headers).unwrap_or_default(),
         key: headers::key(&headers).unwrap_or_default(),
         extensions: headers::extensions(&headers).unwrap_or_default(),
-        target,
-        headers,
+        http: HttpRequest {
+            transport,
+            method: Method::GET,
+            path,
+            query,
+            target,
+            host: headers::host(&headers, None, None).unwrap_or_default(),
+            headers,
+            path_params: Vec::new(),
+        },
     }
 }
 
 fn examine(
     head: RequestHead,
     options: &ServerOptions,
-    transport: TransportDetails,
+    mut transport: TransportDetails,
 ) -> Result<Checked, HandshakeError> {
-    if head.method() != http::Method::GET {
+    let is_plain = !head.headers().contains_key(header::UPGRADE);
+    let method = head.method().clone();
+    if method != Method::GET && !(is_plain && method == Method::HEAD) {
         return Err(HandshakeError::UnsupportedMethod);
     }
     if head.version() != Version::HTTP_11 {
@@ -172,35 +188,57 @@ fn examine(
     let (target, headers) = head.into_parts();
     let resource = target::parse(&target)?;
     let host = headers::host(&headers, resource.authority, options.external_port)?;
-    if !headers.contains_key(header::UPGRADE) {
-        return if options.web_status {
-            Ok(Checked::Status(page::status(options)))
-        } else {
-            Err(HandshakeError::UpgradeRequired)
-        };
-    }
-    headers::upgrade(&headers)?;
-    headers::connection(&headers)?;
-    headers::body(&headers)?;
-    let version = headers::version(&headers, &options.versions)?;
-    let protocols = headers::protocols(&headers)?;
-    let origin = headers::origin(&headers, version, options)?;
-    let key = headers::key(&headers)?;
-    let extensions = headers::extensions(&headers)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
-    Ok(Checked::Upgrade(Box::new(ConnectionRequest {
+    if let Some(peer) = forwarded::peer(&headers, options.trust_x_forwarded_for) {
+        transport.set_peer(peer);
+    }
+    let http = HttpRequest {
         transport,
+        method,
         path,
         query,
         target,
         host,
+        headers,
+        path_params: Vec::new(),
+    };
+    if is_plain {
+        return Ok(Checked::Http(Box::new(http)));
+    }
+    upgrade(http, options)
+}
+
+/// Checks what a request for an upgrade has besides.
+fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, HandshakeError> {
+    let headers = &http.headers;
+    headers::upgrade(headers)?;
+    headers::connection(headers)?;
+    headers::body(headers)?;
+    let version = headers::version(headers, &options.versions)?;
+    let protocols = headers::protocols(headers)?;
+    let origin = headers::origin(headers, version, options)?;
+    let key = headers::key(headers)?;
+    let extensions = headers::extensions(headers)?;
+    Ok(Checked::Upgrade(Box::new(ConnectionRequest {
+        http,
         version,
         origin,
         protocols,
         key,
         extensions,
-        headers,
     })))
+}
+
+/// Returns who asked the trusted proxies, if the head tells.
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for servers"))]
+pub(crate) fn forwarded_peer(head: &RequestHead, options: &ServerOptions) -> Option<Peer> {
+    forwarded::peer(head.headers(), options.trust_x_forwarded_for)
+}
+
+/// Returns the path of a request, without the query; `None` if the target is not valid.
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
+pub(crate) fn path_of(head: &RequestHead) -> Option<&str> {
+    target::parse(head.target()).ok().map(|target| target.path)
 }
 
 /// Adds `Server`, unless the user has a header of that name.

@@ -1,10 +1,11 @@
 //! Responses that open no connection: refusals, and the page for browsers.
 //!
-//! Nothing in them comes from the request.
+//! Nothing in them comes from the request, but for the URL of a redirect where that is asked for
+//! with an option.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
-use super::server_header;
+use super::{HttpRequest, HttpResponse, respond, server_header};
 use crate::handshake::HandshakeError;
 use crate::handshake::write::HeadWriter;
 use crate::options::ServerOptions;
@@ -16,6 +17,11 @@ use crate::options::ServerOptions;
 /// not accepted are answered with 400, as Autobahn does.
 #[must_use]
 pub fn refuse(error: &HandshakeError, options: &ServerOptions) -> Vec<u8> {
+    let (head, body) = refusal(error, options);
+    head.finish(body.as_bytes())
+}
+
+fn refusal(error: &HandshakeError, options: &ServerOptions) -> (HeadWriter, &'static str) {
     let status = match error {
         HandshakeError::OriginRefused | HandshakeError::UnsupportedVersion
             if options.autobahn_status =>
@@ -27,7 +33,7 @@ pub fn refuse(error: &HandshakeError, options: &ServerOptions) -> Vec<u8> {
     let mut head = start(status, options);
     let mut connection = "close";
     match error {
-        HandshakeError::UnsupportedMethod => head.header("Allow", "GET"),
+        HandshakeError::UnsupportedMethod => head.header("Allow", "GET, HEAD"),
         HandshakeError::UnsupportedVersion => {
             let mut versions = options.versions.clone();
             versions.sort_unstable_by(|left, right| right.cmp(left));
@@ -46,7 +52,7 @@ pub fn refuse(error: &HandshakeError, options: &ServerOptions) -> Vec<u8> {
     let body = sentence(status);
     head.header("Content-Length", body.len().to_string());
     head.header("Connection", connection);
-    head.finish(body.as_bytes())
+    (head, body)
 }
 
 /// Makes the response of a server that takes no further connection (503).
@@ -55,15 +61,49 @@ pub fn unavailable(options: &ServerOptions) -> Vec<u8> {
     refuse(&HandshakeError::TooManyConnections, options)
 }
 
-/// Makes the page that a browser gets.
-pub(super) fn status(options: &ServerOptions) -> Vec<u8> {
-    let mut head = start(StatusCode::OK, options);
-    head.header("Content-Type", "text/html; charset=utf-8");
-    head.header("X-Content-Type-Options", "nosniff");
-    head.header("Cache-Control", "no-store");
-    head.header("Content-Length", PAGE.len().to_string());
-    head.header("Connection", "close");
-    head.finish(PAGE.as_bytes())
+/// Makes the answer to a plain request that nothing else answers: a page that says what runs here,
+/// or 426 where [`web_status`](crate::ServerOptions::web_status) is off.
+///
+/// With [`web_status_redirect`](crate::ServerOptions::web_status_redirect) the page can lead
+/// elsewhere.
+#[must_use]
+pub fn status_page(request: &HttpRequest, options: &ServerOptions) -> Vec<u8> {
+    let method = request.method();
+    if !options.web_status {
+        let (head, body) = refusal(&HandshakeError::UpgradeRequired, options);
+        let is_head = *method == Method::HEAD;
+        return head.finish(if is_head { b"" } else { body.as_bytes() });
+    }
+    let page = match redirect(request, options) {
+        Some((url, None)) => HttpResponse::redirect(url.as_str()),
+        Some((url, Some(seconds))) => {
+            let url = url.replace('&', "&amp;");
+            let refresh =
+                format!("<meta http-equiv=\"refresh\" content=\"{seconds}; url={url}\">\n</head>");
+            HttpResponse::html(PAGE.replacen("</head>", &refresh, 1))
+        }
+        None => HttpResponse::html(PAGE),
+    };
+    let page = page.header("x-content-type-options", "nosniff");
+    let page = page.header("cache-control", "no-store");
+    respond(method, &page, options)
+}
+
+/// The URL that the query names, and after how many seconds to go there.
+fn redirect(request: &HttpRequest, options: &ServerOptions) -> Option<(String, Option<u32>)> {
+    if !options.web_status_redirect {
+        return None;
+    }
+    let url = request.param("redirect")?;
+    let (scheme, rest) = url.split_once("://")?;
+    let is_web = ["http", "https"].contains(&scheme) && !rest.is_empty();
+    // Stays in one attribute of HTML and one header: no quotes, brackets or spaces.
+    let is_plain = |octet: u8| octet.is_ascii_graphic() && !b"\"'<>`\\".contains(&octet);
+    if !is_web || !url.bytes().all(is_plain) {
+        return None;
+    }
+    let after = request.param("after");
+    Some((url.into_owned(), after.and_then(|text| text.parse().ok())))
 }
 
 fn start(status: StatusCode, options: &ServerOptions) -> HeadWriter {
@@ -77,6 +117,7 @@ fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "This is not a valid WebSocket opening handshake.\n",
         StatusCode::FORBIDDEN => "Pages of this origin may not connect here.\n",
+        StatusCode::NOT_FOUND => "There is nothing at this path.\n",
         StatusCode::METHOD_NOT_ALLOWED => "Only GET requests are answered here.\n",
         StatusCode::URI_TOO_LONG => "The request line is too long.\n",
         StatusCode::UPGRADE_REQUIRED => "Only WebSocket connections are served here.\n",

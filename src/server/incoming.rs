@@ -1,0 +1,91 @@
+//! Streams that were accepted, and what is between them and the opening handshake.
+
+use super::lifecycle::Counted;
+#[cfg(feature = "rustls")]
+use super::{
+    factory::Settings,
+    lifecycle::Lifecycle,
+    opening::{is_among, log_failure},
+};
+#[cfg(feature = "rustls")]
+use crate::connection::TimeoutKind;
+#[cfg(feature = "rustls")]
+use crate::error::{Error, Result};
+#[cfg(feature = "rustls")]
+use crate::handshake::HandshakeError;
+use crate::handshake::TransportDetails;
+#[cfg(feature = "rustls")]
+use crate::tls::{ServerTls, TlsStream};
+#[cfg(feature = "rustls")]
+use crate::transport::{Stream, read_proxy_header_only, within};
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A stream that was accepted.
+pub(super) struct Incoming<S> {
+    pub(super) stream: S,
+    pub(super) details: TransportDetails,
+    pub(super) counted: Counted,
+    /// When the time for the opening handshake began to run; TLS is part of it.
+    pub(super) since: Instant,
+}
+
+impl<S> Incoming<S> {
+    pub(super) fn new(stream: S, details: TransportDetails, counted: Counted) -> Self {
+        Self {
+            stream,
+            details,
+            counted,
+            since: Instant::now(),
+        }
+    }
+}
+
+/// What is between a listener's sockets and the opening handshake.
+#[derive(Clone, Debug)]
+pub(super) enum Security {
+    None,
+    #[cfg(feature = "rustls")]
+    Tls(ServerTls),
+}
+
+/// Makes the TLS handshake; logs one that fails.
+#[cfg(feature = "rustls")]
+pub(super) async fn secure<S: Stream>(
+    mut incoming: Incoming<S>,
+    lifecycle: Arc<Lifecycle>,
+    (tls, settings): (ServerTls, Arc<Settings>),
+) -> Result<Incoming<TlsStream<S>>> {
+    let options = &settings.options;
+    let time = options.common.open_handshake_timeout;
+    let deadline = time.map(|time| incoming.since + time);
+    // What a proxy says stands before TLS, which it does not understand.
+    let proxies = options.proxy_protocol.as_ref();
+    let is_proxy = proxies.is_ok_and(|proxies| is_among(incoming.details.peer(), proxies));
+    let details = &mut incoming.details;
+    let mut stream = incoming.stream;
+    let securing = within(deadline, async {
+        if is_proxy {
+            let header = read_proxy_header_only(&mut stream).await?;
+            if let Some(source) = header.source() {
+                details.set_peer(source.into());
+            }
+        }
+        Ok(tls.accept(stream).await?)
+    });
+    let secured = tokio::select! {
+        biased;
+        secured = securing => secured,
+        // Without TLS there is no way to tell the client.
+        () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
+    };
+    let secured = secured.unwrap_or(Err(Error::Timeout(TimeoutKind::OpeningHandshake)));
+    let stream = secured.inspect_err(|error| log_failure(incoming.details.peer(), error))?;
+    Ok(Incoming {
+        details: stream.describe(incoming.details),
+        stream,
+        counted: incoming.counted,
+        since: incoming.since,
+    })
+}
