@@ -111,7 +111,7 @@ fn a_flood_of_small_messages_lets_others_run() {
     while peer.write_all(&flood).is_ok() {}
     let worst = server.join().unwrap();
     // Without sharing it is seconds; a build for tests on a busy machine is slow as it is.
-    assert!(worst < Duration::from_millis(500), "{worst:?}");
+    assert!(worst < Duration::from_secs(1), "{worst:?}");
 }
 
 /// A stream that panics when it is told to.
