@@ -278,9 +278,11 @@ mod tokio {
     #[test]
     fn factories_are_made_of_closures() {
         let mut server = WebSocketServerFactory::new(|| Every);
+        let url = "wss://example.com/chat".to_owned();
         server
-            .set_protocol_options(motorway::ServerOptions::default())
+            .set_protocol_options(motorway::ServerOptions::default().url(url.clone()))
             .unwrap();
+        assert_eq!(server.url(), Some(url));
         assert!(WebSocketClientFactory::new("ws://127.0.0.1:9000", || Hello).is_ok());
     }
 }

@@ -139,17 +139,21 @@ impl Timers {
         }
     }
 
-    /// Lets the clocks go on; returns whether they stood, so that there is a deadline to look at.
-    pub fn resume(&mut self, now: Instant) -> bool {
+    /// Tells whether the clocks stand.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.ping.as_ref().is_some_and(|ping| ping.paused.is_some())
+    }
+
+    /// Lets the clocks go on; there is a deadline to look at then.
+    pub fn resume(&mut self, now: Instant) {
         if let Some(ping) = &mut self.ping
             && let Some(since) = ping.paused.take()
         {
             let pause = now - since;
             ping.next = after(ping.next, pause);
             ping.expires = ping.expires.map(|expires| after(expires, pause));
-            return true;
         }
-        false
     }
 
     /// Takes note that a close frame went out or came in: pings end, the closing deadline begins,

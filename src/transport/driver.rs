@@ -91,6 +91,10 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         loop {
             let mut rest: &mut [u8] = &mut self.input;
             loop {
+                // Whatever the events are: pings and pieces take their time, too.
+                if self.io.is_turn_over() {
+                    poll_fn(|context| self.io.poll_turn_over(context)).await;
+                }
                 let Some((event, after)) = self.io.next_event(rest) else {
                     break;
                 };
@@ -104,9 +108,6 @@ impl<S: Stream, H: Handler> Driver<S, H> {
                 };
                 let callback = self.handler.on_message(&ws, message);
                 self.io.call(pin!(callback), rest).await;
-                if self.io.is_turn_over() {
-                    poll_fn(|context| self.io.poll_turn_over(context)).await;
-                }
             }
             drop(std::mem::take(&mut self.input));
             match poll_fn(|context| self.io.poll_turn(context)).await {

@@ -104,9 +104,7 @@ impl<S: Stream> Io<S> {
             }
             self.ahead = None;
         }
-        if self.timers.resume(now()) {
-            self.poll_timers(context);
-        }
+        self.resume_timers(context);
         if self.stream.is_none() {
             return Poll::Ready(Turn::Ended);
         }
@@ -168,6 +166,14 @@ impl<S: Stream> Io<S> {
             self.drive(context);
         }
         self.killed
+    }
+
+    /// Lets the clocks go on if they stand; only then is the time asked for.
+    pub(super) fn resume_timers(&mut self, context: &mut Context<'_>) {
+        if self.timers.is_paused() {
+            self.timers.resume(now());
+            self.poll_timers(context);
+        }
     }
 
     /// Counts an event; tells whether it is time to look whether others want to run.

@@ -65,8 +65,7 @@ impl<S: Stream> Io<S> {
         let window = RECEIVE_WINDOW.saturating_sub(rest + kept);
         match window {
             0 => self.timers.pause(now()),
-            _ if self.timers.resume(now()) => self.poll_timers(context),
-            _ => {}
+            _ => self.resume_timers(context),
         }
         window
     }

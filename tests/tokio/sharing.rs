@@ -73,19 +73,38 @@ async fn a_stream_that_never_waits_lets_others_run() {
     assert!(turns > 100, "20,000 reads in {turns} turns");
 }
 
-/// Takes a microsecond for each message.
+/// Takes a microsecond for each message and pong.
 struct Busy;
 
 impl WebSocketServerProtocol for Busy {
     async fn on_message(&mut self, _: &WebSocket, _: Message<'_>) -> HandlerResult {
-        let start = std::time::Instant::now();
-        while start.elapsed() < Duration::from_micros(1) {}
+        spend_a_microsecond();
+        Ok(())
+    }
+
+    async fn on_pong(&mut self, _: &WebSocket, _: &[u8]) -> HandlerResult {
+        spend_a_microsecond();
         Ok(())
     }
 }
 
+fn spend_a_microsecond() {
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_micros(1) {}
+}
+
 #[test]
 fn a_flood_of_small_messages_lets_others_run() {
+    flood(&Wire::binary([]));
+}
+
+#[test]
+fn a_flood_of_pongs_lets_others_run() {
+    flood(&Wire::pong([]));
+}
+
+/// Floods a server with a frame, and measures how long others have to wait for their turn.
+fn flood(frame: &Wire) {
     let (tell, told) = mpsc::channel();
     let server = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -107,7 +126,7 @@ fn a_flood_of_small_messages_lets_others_run() {
     let mut peer = std::net::TcpStream::connect(told.recv().unwrap()).unwrap();
     peer.write_all(request("").as_bytes()).unwrap();
     assert!(peer.read(&mut [0; 1024]).unwrap() > 0);
-    let flood = Wire::binary([]).masked().encode().repeat(100_000);
+    let flood = frame.clone().masked().encode().repeat(100_000);
     while peer.write_all(&flood).is_ok() {}
     let worst = server.join().unwrap();
     // Without sharing it is seconds; a build for tests on a busy machine is slow as it is.
