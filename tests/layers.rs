@@ -28,7 +28,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("error", &["tls"]),
         ("random", &[]),
         ("transport", &["error", "random", "tls"]),
-        ("blocking", &["error", "random"]),
+        ("blocking", &["error", "random", "tls"]),
     ],
     &[("stream", &[])],
     &[("server", &[]), ("client", &[])],

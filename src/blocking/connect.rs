@@ -1,23 +1,29 @@
 //! Clients.
 
 use super::opening::Shaking;
+use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
 use super::trace::{Trace, Tracer};
-use super::transport::{Tcp, Transport};
+use super::transport::Tcp;
 use crate::connection::{Rules, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::client::{self, ConnectingRequest};
-use crate::handshake::{HeadLimits, HeadReader, Url};
+use crate::handshake::{HeadLimits, HeadReader, TransportDetails, Url};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
 use crate::random;
+#[cfg(feature = "rustls")]
+use crate::tls::ClientTls;
 use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connects to a `ws://` URL with the default options; waits for the opening handshake.
+/// Connects to a `ws://` or `wss://` URL with the default options; waits for the opening handshake.
+///
+/// A `wss://` URL needs the feature `rustls`, and its server a certificate that the platform trusts;
+/// for others there is [`Connector`].
 ///
 /// # Errors
 ///
@@ -52,6 +58,8 @@ pub struct Connector {
     options: ClientOptions,
     request: Option<ConnectingRequest>,
     tracer: Option<Tracer>,
+    #[cfg(feature = "rustls")]
+    tls: Option<ClientTls>,
 }
 
 impl Connector {
@@ -66,12 +74,32 @@ impl Connector {
             options: ClientOptions::default(),
             request: None,
             tracer: None,
+            #[cfg(feature = "rustls")]
+            tls: None,
         })
     }
 
     /// Replaces the options; [`connect`](Self::connect) checks them.
     pub fn options(mut self, options: ClientOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Sets which servers are believed, and what they are shown, for a `wss://` URL.
+    ///
+    /// Default: [`ClientTls::platform`].
+    ///
+    /// ```no_run
+    /// use motorway::{ClientTls, Roots, blocking::Connector};
+    ///
+    /// let tls = ClientTls::new(&Roots::from_pem_file("localhost.pem")?)?;
+    /// let mut ws = Connector::new("wss://localhost:8765/")?.tls(tls).connect()?;
+    /// ws.send("Hello")?;
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -96,21 +124,41 @@ impl Connector {
 
     /// Connects and waits for the opening handshake: for TCP `connect_timeout` (30 seconds unless
     /// set), to be shared by all addresses of the host, and then `open_handshake_timeout`
-    /// (5 seconds). How long the name of the host is looked up is up to the system.
+    /// (5 seconds), of which TLS is part. How long the name of the host is looked up is up to the
+    /// system.
     ///
     /// # Errors
     ///
     /// Fails if an option is out of its range, if the host cannot be found or connected to, if the
     /// server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused), with its status
-    /// and headers), if time runs out ([`TimeoutKind::OpeningHandshake`]), or with
-    /// [`Error::TlsUnsupported`] if the URL is `wss://`.
+    /// and headers), if time runs out ([`TimeoutKind::OpeningHandshake`]), or if the TLS handshake
+    /// fails. Without the feature `rustls` a `wss://` URL is [`Error::TlsUnsupported`].
     pub fn connect(&self) -> Result<WebSocketStream> {
         self.options.validate()?;
-        if self.url.is_secure() {
-            return Err(Error::TlsUnsupported);
-        }
+        let security = self.security()?;
         let stream = dial(&self.url, self.options.connect_timeout)?;
-        self.connect_stream(stream)
+        self.open(stream, &security)
+    }
+
+    /// Says what is between TCP and the opening handshake, before there is any connection.
+    #[cfg(feature = "rustls")]
+    fn security(&self) -> Result<Security> {
+        if !self.url.is_secure() {
+            return Ok(Security::None);
+        }
+        let tls = match &self.tls {
+            Some(tls) => tls.clone(),
+            None => ClientTls::platform()?,
+        };
+        Ok(Security::Client(tls, self.url.host().to_owned()))
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    fn security(&self) -> Result<Security> {
+        match self.url.is_secure() {
+            true => Err(Error::TlsUnsupported),
+            false => Ok(Security::None),
+        }
     }
 
     /// As [`connect`](Self::connect), on a stream that is connected already, such as one through a
@@ -121,16 +169,23 @@ impl Connector {
     /// Fails as [`connect`](Self::connect) does.
     pub fn connect_stream(&self, stream: TcpStream) -> Result<WebSocketStream> {
         self.options.validate()?;
-        if self.options.common.tcp_no_delay {
+        self.open(stream, &Security::None)
+    }
+
+    fn open(&self, stream: TcpStream, security: &Security) -> Result<WebSocketStream> {
+        let common = &self.options.common;
+        if common.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
         let peer = stream.peer_addr()?.into();
-        self.shake_hands(Box::new(Tcp::new(stream)?), peer)
+        let details = TransportDetails::client(peer).at(stream.local_addr().ok());
+        let (shaking, details) =
+            security.shake_hands(Tcp::new(stream)?, details, common.open_handshake_timeout)?;
+        self.shake_hands(shaking, details.peer().clone())
     }
 
-    fn shake_hands(&self, transport: Box<dyn Transport>, peer: Peer) -> Result<WebSocketStream> {
+    fn shake_hands(&self, shaking: Shaking, peer: Peer) -> Result<WebSocketStream> {
         let options = &self.options;
-        let shaking = Shaking::new(transport, options.common.open_handshake_timeout);
         let key = random::octets();
         let (request, sent) = client::request(&self.url, options, self.request.as_ref(), key)?;
         self.show(Trace::Request(&request));

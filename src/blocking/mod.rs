@@ -2,7 +2,8 @@
 //!
 //! Apart from the other faces because nothing here is asynchronous: the engine is the same
 //! ([`Connection`](crate::connection::Connection)), and so are the options, but the stream is a
-//! [`std::net::TcpStream`] with timeouts. A `wss://` URL fails with
+//! [`std::net::TcpStream`] with timeouts. With the feature `rustls` there is TLS, too, directly on
+//! such a stream; without it a `wss://` URL fails with
 //! [`Error::TlsUnsupported`](crate::Error::TlsUnsupported).
 //!
 //! # What happens when
@@ -35,6 +36,9 @@ mod app;
 mod connect;
 mod core;
 mod opening;
+#[cfg(feature = "rustls")]
+mod secure;
+mod security;
 mod server;
 mod shared;
 mod stream;

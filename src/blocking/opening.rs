@@ -22,13 +22,6 @@ pub(super) struct Head<T> {
 }
 
 impl Shaking {
-    pub(super) fn new(transport: Box<dyn Transport>, time: Option<Duration>) -> Self {
-        Self {
-            transport,
-            deadline: time.and_then(super::websocket::after),
-        }
-    }
-
     /// Reads until `parse` finds a head and says how long it is.
     pub(super) fn read_head<T>(
         &self,
@@ -37,7 +30,7 @@ impl Shaking {
         let mut octets = Vec::new();
         let mut buffer = [0; FIRST_READ];
         loop {
-            let count = self.in_time(|time| self.transport.read(&mut buffer, time))?;
+            let count = in_time(self.deadline, |time| self.transport.read(&mut buffer, time))?;
             if count == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
@@ -55,7 +48,7 @@ impl Shaking {
 
     pub(super) fn write_all(&self, mut octets: &[u8]) -> Result<()> {
         while !octets.is_empty() {
-            let count = self.in_time(|time| self.transport.write(octets, time))?;
+            let count = in_time(self.deadline, |time| self.transport.write(octets, time))?;
             octets = octets.get(count..).unwrap_or_default();
         }
         Ok(())
@@ -68,26 +61,28 @@ impl Shaking {
             self.write_all(response).is_ok() && self.transport.shut_down(Shutdown::Write).is_ok();
         // An octet that was not read would turn the response into a reset.
         let mut forgotten = [0; FIRST_READ];
-        while told && let Ok(1..) = self.in_time(|time| self.transport.read(&mut forgotten, time)) {
-        }
+        while told
+            && let Ok(1..) = in_time(self.deadline, |time| {
+                self.transport.read(&mut forgotten, time)
+            })
+        {}
         let _ = self.transport.shut_down(Shutdown::Both);
     }
+}
 
-    fn in_time(
-        &self,
-        mut attempt: impl FnMut(Option<Duration>) -> io::Result<usize>,
-    ) -> Result<usize> {
-        loop {
-            let left = self
-                .deadline
-                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
-            }
-            match attempt(left) {
-                Err(error) if is_pause(&error) => {}
-                done => return Ok(done?),
-            }
+/// Tries something until the deadline of the opening handshake.
+pub(super) fn in_time<T>(
+    deadline: Option<Instant>,
+    mut attempt: impl FnMut(Option<Duration>) -> io::Result<T>,
+) -> Result<T> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
+        }
+        match attempt(left) {
+            Err(error) if is_pause(&error) => {}
+            done => return Ok(done?),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A server for tests and small tools: one thread a connection.
 
 use super::opening::Shaking;
+use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
 use super::transport::{Tcp, is_pause};
 use super::websocket::{Inner, WebSocket};
@@ -10,9 +11,10 @@ use crate::error::{Error, HandlerResult, Result};
 use crate::handshake::server::{
     self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
 };
-use crate::handshake::{HandshakeError, HeadLimits, HeadReader};
+use crate::handshake::{HandshakeError, HeadLimits, HeadReader, TransportDetails};
 use crate::options::ServerOptions;
-use crate::peer::Peer;
+#[cfg(feature = "rustls")]
+use crate::tls::ServerTls;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -66,6 +68,7 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     options: ServerOptions,
+    security: Security,
     on_connect: Option<Box<OnConnect>>,
     stopping: Arc<Stopping>,
 }
@@ -93,6 +96,7 @@ impl Server {
             local_addr: listener.local_addr()?,
             listener,
             options: ServerOptions::default(),
+            security: Security::None,
             on_connect: None,
             stopping: Arc::default(),
         })
@@ -107,6 +111,27 @@ impl Server {
         options.validate()?;
         self.options = options;
         Ok(self)
+    }
+
+    /// Speaks TLS: clients connect to `wss://` URLs. The TLS handshake counts towards
+    /// `open_handshake_timeout`.
+    ///
+    /// ```no_run
+    /// use motorway::{ServerTls, blocking};
+    ///
+    /// let tls = ServerTls::from_pem_files("chain.pem", "key.pem")?;
+    /// blocking::Server::bind("0.0.0.0:443")?.tls(&tls).serve(|ws| {
+    ///     while let Some(message) = ws.recv()? {
+    ///         ws.send(message)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, tls: &ServerTls) -> Self {
+        self.security = Security::Server(tls.clone());
+        self
     }
 
     /// Sets what accepts or denies valid requests; without a subprotocol of its choice the first one
@@ -216,8 +241,11 @@ impl Server {
         if options.common.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
-        let transport = Box::new(Tcp::new(stream)?);
-        let shaking = Shaking::new(transport, options.common.open_handshake_timeout);
+        let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
+        let time = options.common.open_handshake_timeout;
+        let (shaking, details) = self
+            .security
+            .shake_hands(Tcp::new(stream)?, details, time)?;
         let mut reader = HeadReader::new(HeadLimits::from(options));
         let read = match shaking.read_head(|octets| reader.request(octets)) {
             Err(Error::Handshake(error)) => return self.refuse(shaking, *error),
@@ -226,7 +254,7 @@ impl Server {
         if self.stopping.exceeds(options.max_connections) {
             return self.refuse(shaking, HandshakeError::TooManyConnections);
         }
-        let request = match server::check(read.head, options, Peer::from(peer)) {
+        let request = match server::check(read.head, options, details) {
             Checked::Upgrade(request) => request,
             Checked::Http(request) => {
                 shaking.answer(&server::status_page(&request, options));

@@ -11,6 +11,7 @@ pub(super) trait Transport: Send + Sync {
     fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize>;
 
     /// Writes some octets; fails with `WouldBlock` or `TimedOut` if none are taken within `time`.
+    /// The next write then has to begin with the same octets, which may have left in part.
     fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize>;
 
     /// Ends one or both directions; threads that read or write then return.

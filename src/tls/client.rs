@@ -107,14 +107,23 @@ impl ClientTls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = match &self.server_name {
-            Some(name) => name.clone(),
-            None => parse(host.trim_start_matches('[').trim_end_matches(']'))?,
-        };
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let name = self.name_for(host)?;
+        let connector = TlsConnector::from(self.config());
         let connected = connector.connect(name, stream).await;
         let stream = connected.map_err(TlsError::handshake)?;
         Ok(TlsStream::new(stream.into()))
+    }
+
+    pub(super) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Returns the name that a server is to prove.
+    pub(super) fn name_for(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+        match &self.server_name {
+            Some(name) => Ok(name.clone()),
+            None => parse(host.trim_start_matches('[').trim_end_matches(']')),
+        }
     }
 }
 

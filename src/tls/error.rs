@@ -157,7 +157,7 @@ impl TlsError {
     }
 
     /// Says what an error of a stream in the handshake means.
-    pub(super) fn handshake(error: io::Error) -> Self {
+    pub(crate) fn handshake(error: io::Error) -> Self {
         match Self::within(&error) {
             Some(error) => error,
             None if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,

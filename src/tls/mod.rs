@@ -4,6 +4,8 @@
 //! Versions 1.2 and 1.3, the application protocol `http/1.1` (RFC 7301), and chains and names of
 //! servers always checked; no option turns that off. Revocation is not checked.
 
+#[cfg(feature = "blocking")]
+mod by_hand;
 mod client;
 mod error;
 mod identity;
@@ -12,6 +14,8 @@ mod roots;
 mod server;
 mod stream;
 
+#[cfg(feature = "blocking")]
+pub(crate) use by_hand::describe_connection;
 pub use client::ClientTls;
 pub use error::TlsError;
 pub use identity::Identity;

@@ -145,10 +145,14 @@ impl ServerTls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        let acceptor = TlsAcceptor::from(self.config());
         let accepted = acceptor.accept(stream).await;
         let stream = accepted.map_err(TlsError::handshake)?;
         Ok(TlsStream::new(stream.into()))
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 
     fn verify(mut self, verifier: BuiltVerifier) -> Result<Self, TlsError> {

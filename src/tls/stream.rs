@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::CommonState;
 
 /// A stream on which the TLS handshake is done.
 ///
@@ -30,19 +31,28 @@ impl<S> TlsStream<S> {
     #[must_use]
     pub fn describe(&self, details: TransportDetails) -> TransportDetails {
         let (_, common) = self.0.get_ref();
-        let chain = common.peer_certificates().unwrap_or_default();
-        let chain = chain
-            .iter()
-            .map(|certificate| Bytes::copy_from_slice(certificate));
         let name = match &*self.0 {
             tokio_rustls::TlsStream::Server(stream) => stream.get_ref().1.server_name(),
             tokio_rustls::TlsStream::Client(_) => None,
         };
-        details
-            .secure()
-            .certified(chain)
-            .asked_for(name.map(str::to_owned))
+        describe(details, common, name)
     }
+}
+
+/// Adds what a connection of TLS tells: the peer's certificates, and the name that was asked for.
+pub(super) fn describe(
+    details: TransportDetails,
+    common: &CommonState,
+    name: Option<&str>,
+) -> TransportDetails {
+    let chain = common.peer_certificates().unwrap_or_default();
+    let chain = chain
+        .iter()
+        .map(|certificate| Bytes::copy_from_slice(certificate));
+    details
+        .secure()
+        .certified(chain)
+        .asked_for(name.map(str::to_owned))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {

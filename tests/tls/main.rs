@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+#[cfg(feature = "blocking")]
+mod blocking;
+#[cfg(test)]
+#[cfg(feature = "blocking")]
+mod blocking_ends;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod examples;
