@@ -70,7 +70,7 @@ pub use server::{
     serve_with,
 };
 #[cfg(feature = "tokio")]
-pub use stream::{WebSocketReader, WebSocketStream, WebSocketWriter};
+pub use stream::{WebSocketIo, WebSocketReader, WebSocketStream, WebSocketWriter, WrappingError};
 #[cfg(feature = "rustls")]
 pub use tls::{ClientTls, Identity, Roots, ServerTls, TlsError, TlsStream};
 #[cfg(feature = "tokio")]

@@ -261,6 +261,8 @@ mod tokio {
         is_shared::<WebSocketStream>();
         is_shared::<WebSocketReader>();
         is_shared::<WebSocketWriter>();
+        is_shared::<motorway::WebSocketIo>();
+        is_shared::<motorway::WrappingError>();
         is_shared::<Connector>();
         is_shared::<WebSocketServerFactory<HandlerProtocol>>();
         fn spawned<F: Future + Send>(_: F) {}

@@ -4,13 +4,17 @@
 //! on the same driver: `on_message` puts messages into an inbox, and waits while it is full.
 
 mod inbox;
+mod io;
 mod owner;
 mod reader;
+mod wrapping;
 mod writer;
 
 pub(crate) use inbox::Inbox;
+pub use io::WebSocketIo;
 pub(crate) use owner::{Driving, Heads, Owner, go_away, poll_last};
 pub use reader::WebSocketReader;
+pub use wrapping::WrappingError;
 pub use writer::WebSocketWriter;
 
 use crate::close::CloseCode;

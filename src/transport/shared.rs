@@ -330,6 +330,11 @@ impl Half {
         self.has_room() && !(self.sender.is_busy() && self.sender.state().is_open())
     }
 
+    /// Tells whether nothing is buffered, or nobody is told of it any more.
+    pub(super) fn is_written(&self) -> bool {
+        !self.sender.state().is_open() || self.buffered() == 0
+    }
+
     /// Sends a pong; while an earlier one waits behind more than a little, only the newest is kept
     /// (RFC 6455 §5.5.3), so that a peer that reads nothing costs no memory.
     pub(super) fn send_pong(&mut self, payload: &[u8], why: Why) -> Result<(), SendError> {

@@ -2,6 +2,7 @@
 
 use super::WebSocket;
 use super::shared::Half;
+use std::future::poll_fn;
 use std::num::NonZeroU32;
 use std::task::{Context, Poll, Waker};
 
@@ -13,6 +14,23 @@ pub(super) struct Waiters(Option<Box<Queues>>);
 struct Queues {
     room: Queue,
     end: Queue,
+}
+
+impl WebSocket {
+    /// Waits until a message would be queued at once, or none ever will be.
+    pub(crate) async fn room(&self) {
+        let mut waiting = Waiting::<false>::new(self);
+        poll_fn(|context| waiting.poll(context, Half::may_send)).await;
+    }
+
+    /// Waits until the stream has taken everything that was sent, or the connection is at its end.
+    pub(crate) async fn written(&self) {
+        let mut waiting = Waiting::<false>::new(self);
+        poll_fn(|context| waiting.poll(context, Half::is_written)).await;
+        if !self.is_open() && self.buffered() > 0 {
+            self.closed().await;
+        }
+    }
 }
 
 /// Places that keep their numbers, so that who gives up is forgotten at once.

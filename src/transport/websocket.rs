@@ -280,6 +280,11 @@ impl WebSocket {
         self.0.lock().buffered() + cork::len(self.0.id)
     }
 
+    /// Returns the most octets that a message may have.
+    pub(crate) fn max_message_payload_size(&self) -> u64 {
+        self.0.rules.max_message
+    }
+
     /// Returns what went over the connection so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

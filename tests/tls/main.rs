@@ -24,3 +24,5 @@ mod truncation;
 mod versions;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod wrapped;

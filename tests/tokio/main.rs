@@ -27,6 +27,10 @@ mod handler;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod io;
+#[cfg(test)]
+mod io_through;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod options_client;
