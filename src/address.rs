@@ -23,8 +23,16 @@ use crate::options::OptionsError;
 /// | `tcp:9000:interface=127.0.0.1`, `tcp:port=9000:host=localhost` | a port of one host |
 /// | `tcp:127.0.0.1:9000`, `tcp:[::1]:9000` | the same |
 /// | `unix:/run/chat.sock`, `unix:/run/chat.sock:mode=660` | a Unix socket, with these permissions |
+/// | `ssl:9000:privateKey=key.pem:certKey=chain.pem` | a port with TLS, by these files |
+/// | `tls:9000` | the same, with the `ServerTls` that `listen_tls` is given |
 ///
-/// Both kinds take `:backlog=` and a number.
+/// All kinds take `:backlog=` and a number, and the two files of TLS; `certKey` is the file of
+/// `privateKey` if it is left out. `tls=no` says that there is no TLS, where other addresses have it, and `tls=yes` that a Unix
+/// socket has it. TLS needs the feature `rustls`.
+///
+/// `systemd:` and `fd:` are refused, since a socket that was opened by another process cannot be
+/// taken over without `unsafe`: do so with a crate for it, such as `listenfd`, and give the socket
+/// to `listen_on`.
 ///
 /// ```
 /// use motorway::ListenAddress;
@@ -41,6 +49,21 @@ pub struct ListenAddress {
     pub(crate) place: Place,
     pub(crate) backlog: Option<u32>,
     pub(crate) mode: Option<u32>,
+    pub(crate) security: Layer,
+}
+
+/// What is said about TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// TLS if the server has it.
+    #[default]
+    AsGiven,
+    /// No TLS.
+    Plain,
+    /// TLS as the server has it.
+    Secure,
+    /// TLS with these files.
+    Files { chain: PathBuf, key: PathBuf },
 }
 
 /// The kinds of addresses.
@@ -82,6 +105,37 @@ impl ListenAddress {
         self
     }
 
+    /// Listens without TLS, also with `listen_all_tls`, where all other addresses have it.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.security = Layer::Plain;
+        self
+    }
+
+    /// Listens with TLS: with that which `listen_tls` is given. To `listen`, which is given none,
+    /// it is an error.
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        self.security = Layer::Secure;
+        self
+    }
+
+    /// Listens with TLS, with the certificates and the private key in these files of PEM, which are
+    /// read when the server begins to listen.
+    ///
+    /// ```
+    /// use motorway::ListenAddress;
+    ///
+    /// let address = ListenAddress::tcp("0.0.0.0", 443).tls_files("chain.pem", "key.pem");
+    /// assert_eq!(address.to_string(), "ssl:0.0.0.0:443:privateKey=key.pem:certKey=chain.pem");
+    /// ```
+    #[must_use]
+    pub fn tls_files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let (chain, key) = (chain.into(), key.into());
+        self.security = Layer::Files { chain, key };
+        self
+    }
+
     /// Returns the port of TCP.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
@@ -105,6 +159,7 @@ impl ListenAddress {
             place,
             backlog: None,
             mode: None,
+            security: Layer::AsGiven,
         }
     }
 
@@ -115,16 +170,23 @@ impl ListenAddress {
         if let Some(rest) = text.strip_prefix("unix:") {
             return Self::parse_unix(&fields(rest)?);
         }
-        let (host, port) = text.rsplit_once(':')?;
-        // Endpoints of Twisted that are not known here, rather than hosts of these names.
-        if ["ssl", "systemd", "fd"].contains(&host) {
-            return None;
+        for secure in ["ssl:", "tls:"] {
+            if let Some(rest) = text.strip_prefix(secure) {
+                let address = Self::parse_tcp(&fields(rest)?)?;
+                return match address.security {
+                    Layer::AsGiven => Some(address.secure()),
+                    Layer::Plain => None,
+                    _ => Some(address),
+                };
+            }
         }
+        let (host, port) = text.rsplit_once(':')?;
         Some(Self::tcp(parse_host(host)?, parse_number(port)?))
     }
 
     fn parse_tcp(fields: &[Field]) -> Option<Self> {
         let (mut host, mut port, mut backlog) = (None, None, None);
+        let mut files = Files::default();
         for (place, field) in fields.iter().enumerate() {
             match (place, field.name.as_str(), fields.get(1)) {
                 // `tcp:host:port`, against `tcp:port` and what follows by name.
@@ -134,15 +196,16 @@ impl ListenAddress {
                 (0 | 1, "", _) | (_, "port", _) => set(&mut port, parse_number(&field.value)?)?,
                 (_, "interface" | "host", _) => set(&mut host, parse_host(&field.value)?)?,
                 (_, "backlog", _) => set(&mut backlog, parse_number(&field.value)?)?,
-                _ => return None,
+                _ => files.take(field)?,
             }
         }
         let host = host.unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.to_string());
-        Some(Self::tcp(host, port?).backlog(backlog))
+        files.secure(Self::tcp(host, port?).backlog(backlog))
     }
 
     fn parse_unix(fields: &[Field]) -> Option<Self> {
         let (mut path, mut mode, mut backlog) = (None, None, None);
+        let mut files = Files::default();
         for (place, field) in fields.iter().enumerate() {
             match (place, field.name.as_str()) {
                 (0, "") | (_, "address") if !field.value.is_empty() => {
@@ -153,10 +216,44 @@ impl ListenAddress {
                     set(&mut mode, Some(bits).filter(|bits| *bits <= 0o777)?)?;
                 }
                 (_, "backlog") => set(&mut backlog, parse_number(&field.value)?)?,
-                _ => return None,
+                _ => files.take(field)?,
             }
         }
-        Some(Self::unix(path?).mode(mode).backlog(backlog))
+        files.secure(Self::unix(path?).mode(mode).backlog(backlog))
+    }
+}
+
+/// What the fields of an endpoint string say about TLS.
+#[derive(Default)]
+struct Files {
+    key: Option<String>,
+    chain: Option<String>,
+    is_secure: Option<bool>,
+}
+
+impl Files {
+    fn take(&mut self, field: &Field) -> Option<()> {
+        match (field.name.as_str(), field.value.as_str()) {
+            (_, "") => None,
+            ("privateKey", file) => set(&mut self.key, file.to_owned()),
+            ("certKey", file) => set(&mut self.chain, file.to_owned()),
+            ("tls", "no") => set(&mut self.is_secure, false),
+            ("tls", "yes") => set(&mut self.is_secure, true),
+            _ => None,
+        }
+    }
+
+    fn secure(self, address: ListenAddress) -> Option<ListenAddress> {
+        match (self.key, self.chain, self.is_secure) {
+            (None, None, None) => Some(address),
+            (None, None, Some(false)) => Some(address.plain()),
+            (None, None, Some(true)) => Some(address.secure()),
+            (Some(key), chain, None | Some(true)) => {
+                let chain = chain.unwrap_or_else(|| key.clone());
+                Some(address.tls_files(chain, key))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -214,18 +311,24 @@ fn parse_number<T: FromStr>(text: &str) -> Option<T> {
 impl fmt::Display for ListenAddress {
     /// Prints an endpoint string that parses to the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.security {
+            Layer::AsGiven | Layer::Plain => "tcp",
+            Layer::Secure | Layer::Files { .. } => "ssl",
+        };
         match &self.place {
-            Place::Tcp { host, port } if host.contains(':') => write!(f, "tcp:[{host}]:{port}")?,
-            Place::Tcp { host, port } => write!(f, "tcp:{host}:{port}")?,
-            Place::Unix(path) => {
-                f.write_str("unix:")?;
-                for character in path.to_string_lossy().chars() {
-                    if matches!(character, ':' | '\\' | '=' | '[' | ']') {
-                        f.write_str("\\")?;
-                    }
-                    write!(f, "{character}")?;
-                }
+            Place::Tcp { host, port } if host.contains(':') => {
+                write!(f, "{scheme}:[{host}]:{port}")?;
             }
+            Place::Tcp { host, port } => write!(f, "{scheme}:{host}:{port}")?,
+            Place::Unix(path) => write!(f, "unix:{}", Escaped(path))?,
+        }
+        match &self.security {
+            Layer::Plain => f.write_str(":tls=no")?,
+            Layer::Files { chain, key } => {
+                write!(f, ":privateKey={}:certKey={}", Escaped(key), Escaped(chain))?;
+            }
+            Layer::Secure if self.path().is_some() => f.write_str(":tls=yes")?,
+            Layer::AsGiven | Layer::Secure => {}
         }
         if let Some(mode) = self.mode {
             write!(f, ":mode={mode:o}")?;
@@ -237,11 +340,35 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// A path, with backslashes before what would end it.
+struct Escaped<'a>(&'a Path);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.to_string_lossy().chars() {
+            if matches!(character, ':' | '\\' | '=' | '[' | ']') {
+                f.write_str("\\")?;
+            }
+            write!(f, "{character}")?;
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = OptionsError;
 
     fn from_str(text: &str) -> Result<Self, OptionsError> {
-        let allowed = "host:port, tcp: with a port and perhaps an interface, or unix: with a path";
+        if ["systemd:", "fd:"]
+            .iter()
+            .any(|kind| text.starts_with(kind))
+        {
+            let allowed = "an address to bind: a socket of another process is taken over only with \
+                unsafe, so do that elsewhere and call listen_on";
+            return Err(OptionsError::text("listen", text, allowed));
+        }
+        let allowed = "host:port, tcp: or ssl: with a port and perhaps an interface, or unix: with \
+            a path";
         Self::parse(text).ok_or_else(|| OptionsError::text("listen", text, allowed))
     }
 }

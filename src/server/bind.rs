@@ -1,5 +1,6 @@
 //! Sockets that a server listens on.
 
+use super::incoming::Security;
 use crate::address::{ListenAddress, Place};
 use crate::error::Result;
 use crate::options::{OptionsError, ServerOptions};
@@ -28,14 +29,20 @@ where
     Ok(parsed)
 }
 
-/// Binds all these addresses, or none.
+/// A socket that listens, and what is between it and the opening handshake.
+pub(super) type Secured = (Listener, Security);
+
+/// Binds all these addresses, or none; those that say nothing about TLS have what is `given`.
 pub(super) async fn bind_all(
     addresses: &[ListenAddress],
     options: &ServerOptions,
-) -> Result<Vec<Listener>> {
+    given: &Security,
+) -> Result<Vec<Secured>> {
+    let securities = addresses.iter().map(|address| given.of(address));
+    let securities: Vec<_> = securities.collect::<Result<_>>()?;
     let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        listeners.push(Listener::bind(address, options).await?);
+    for (address, security) in addresses.iter().zip(securities) {
+        listeners.push((Listener::bind(address, options).await?, security));
     }
     Ok(listeners)
 }
@@ -43,9 +50,10 @@ pub(super) async fn bind_all(
 /// Binds as many sockets to one TCP address, all of them or none.
 pub(super) async fn bind_shared(
     address: &ListenAddress,
-    options: &ServerOptions,
+    (options, given): (&ServerOptions, &Security),
     count: NonZeroUsize,
-) -> Result<Vec<Listener>> {
+) -> Result<Vec<Secured>> {
+    let security = given.of(address)?;
     let options = options.clone().reuse_port(true);
     let first = Listener::bind(address, &options).await?;
     // The others take the port that the first was given, and the host that could be bound.
@@ -59,7 +67,10 @@ pub(super) async fn bind_shared(
     for _ in 1..count.get() {
         listeners.push(Listener::bind(&shared, &options).await?);
     }
-    Ok(listeners)
+    let secured = listeners.into_iter();
+    Ok(secured
+        .map(|listener| (listener, security.clone()))
+        .collect())
 }
 
 /// A socket that listens.

@@ -3,8 +3,6 @@
 use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::companion::Companion;
 use super::http::{Pages, PagesCell, pages};
-#[cfg(feature = "rustls")]
-use super::incoming::secure;
 use super::incoming::{Incoming, Security};
 use super::lifecycle::{Counter, Lifecycle};
 use super::opening::Serve;
@@ -16,8 +14,6 @@ use crate::handshake::TransportDetails;
 use crate::handshake::server::{ConnectionRequest, HttpRequest, HttpResponse};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
-#[cfg(feature = "rustls")]
-use crate::tls::ServerTls;
 use crate::transport::WebSocket;
 use std::fmt;
 use std::future::ready;
@@ -48,9 +44,9 @@ use tokio::net::UnixListener;
 /// # }
 /// ```
 pub struct WebSocketServerFactory<P> {
-    shared: Arc<FactoryShared<P>>,
+    pub(super) shared: Arc<FactoryShared<P>>,
     /// For streams that are served without a server.
-    lifecycle: Arc<Lifecycle>,
+    pub(super) lifecycle: Arc<Lifecycle>,
 }
 
 /// What the connections of a factory share.
@@ -202,8 +198,9 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         OptionsError: From<A::Error>,
     {
         let addresses = parse_all(addresses)?;
-        let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
-        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
+        let listeners =
+            bind_all(&addresses, &self.shared.settings().options, &Security::None).await?;
+        Server::start(listeners, Arc::clone(&self.shared))
     }
 
     /// Listens on a TCP address with so many threads, each with a runtime and a socket of its own,
@@ -240,7 +237,12 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         OptionsError: From<A::Error>,
     {
         let address = address.try_into().map_err(OptionsError::from)?;
-        let listeners = bind_shared(&address, &self.shared.settings().options, workers).await?;
+        let listeners = bind_shared(
+            &address,
+            (&self.shared.settings().options, &Security::None),
+            workers,
+        )
+        .await?;
         Server::start_workers(listeners, &self.shared)
     }
 
@@ -250,8 +252,8 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     ///
     /// Fails if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
-        let listeners = vec![Listener::Tcp(listener)];
-        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
+        let listeners = vec![(Listener::Tcp(listener), Security::None)];
+        Server::start(listeners, Arc::clone(&self.shared))
     }
 
     /// Serves the connections of a Unix socket that is bound already; its file stays when the
@@ -262,44 +264,8 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Fails if the listener has no local address.
     #[cfg(unix)]
     pub fn listen_on_unix(&self, listener: UnixListener) -> Result<Server> {
-        let listeners = vec![Listener::Unix(listener.into())];
-        Server::start(listeners, &Security::None, Arc::clone(&self.shared))
-    }
-
-    /// As [`listen`](Self::listen), with TLS: clients connect to `wss://` URLs.
-    ///
-    /// The TLS handshake counts towards `open_handshake_timeout`. One that fails is logged, and
-    /// concerns no other connection. What a trusted proxy says with the PROXY protocol stands
-    /// before TLS.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the address is not valid, or cannot be resolved or bound.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it resolves, it listens to nothing.
-    #[cfg(feature = "rustls")]
-    pub async fn listen_tls<A>(&self, address: A, tls: &ServerTls) -> Result<Server>
-    where
-        A: TryInto<ListenAddress>,
-        OptionsError: From<A::Error>,
-    {
-        let addresses = parse_all([address])?;
-        let listeners = bind_all(&addresses, &self.shared.settings().options).await?;
-        let security = Security::Tls(tls.clone());
-        Server::start(listeners, &security, Arc::clone(&self.shared))
-    }
-
-    /// As [`listen_on`](Self::listen_on), with TLS.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the listener has no local address.
-    #[cfg(feature = "rustls")]
-    pub fn listen_tls_on(&self, listener: TcpListener, tls: &ServerTls) -> Result<Server> {
-        let (listeners, security) = (vec![Listener::Tcp(listener)], Security::Tls(tls.clone()));
-        Server::start(listeners, &security, Arc::clone(&self.shared))
+        let listeners = vec![(Listener::Unix(listener.into()), Security::None)];
+        Server::start(listeners, Arc::clone(&self.shared))
     }
 
     /// Serves one connection on any stream, from the opening handshake to the end.
@@ -349,34 +315,6 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
 
     pub(super) fn into_shared(self) -> Arc<FactoryShared<P>> {
         self.shared
-    }
-
-    /// As [`serve_stream_from`](Self::serve_stream_from), with TLS, whose handshake is still to be
-    /// made.
-    ///
-    /// # Errors
-    ///
-    /// Fails as `serve_stream` does, and if the TLS handshake fails.
-    ///
-    /// # Cancel safety
-    ///
-    /// As `serve_stream`.
-    #[cfg(feature = "rustls")]
-    pub fn serve_tls_stream<S>(
-        &self,
-        stream: S,
-        peer: Peer,
-        tls: &ServerTls,
-    ) -> impl Future<Output = Result<CloseInfo>> + Send + use<P, S>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let counted = self.shared.counter.count();
-        let incoming = Incoming::new(stream, TransportDetails::server(peer), counted);
-        let (shared, lifecycle) = (Arc::clone(&self.shared), Arc::clone(&self.lifecycle));
-        let with = (tls.clone(), shared.settings());
-        let securing = secure(incoming, Arc::clone(&lifecycle), with);
-        shared.serve(lifecycle, securing)
     }
 
     /// Returns the URL under which clients know the server, as the options say.

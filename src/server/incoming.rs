@@ -7,13 +7,16 @@ use super::{
     lifecycle::Lifecycle,
     opening::{is_among, log_failure},
 };
+use crate::address::{Layer, ListenAddress};
 #[cfg(feature = "rustls")]
 use crate::connection::TimeoutKind;
 #[cfg(feature = "rustls")]
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::error::Result;
 #[cfg(feature = "rustls")]
 use crate::handshake::HandshakeError;
 use crate::handshake::TransportDetails;
+use crate::options::OptionsError;
 #[cfg(feature = "rustls")]
 use crate::tls::{ServerTls, TlsStream};
 #[cfg(feature = "rustls")]
@@ -48,6 +51,30 @@ pub(super) enum Security {
     None,
     #[cfg(feature = "rustls")]
     Tls(ServerTls),
+}
+
+impl Security {
+    /// Returns what an address has, where this is given for those that do not say.
+    ///
+    /// Blocks while it reads the files that an address names.
+    pub(super) fn of(&self, address: &ListenAddress) -> Result<Self> {
+        let refused = |allowed| {
+            let address = address.to_string();
+            Err(OptionsError::text("listen", &address, allowed).into())
+        };
+        match &address.security {
+            Layer::AsGiven => Ok(self.clone()),
+            Layer::Plain => Ok(Self::None),
+            Layer::Secure if matches!(self, Self::None) => {
+                refused("an address with the files of TLS, or be given to listen_tls")
+            }
+            Layer::Secure => Ok(self.clone()),
+            #[cfg(feature = "rustls")]
+            Layer::Files { chain, key } => Ok(Self::Tls(ServerTls::from_pem_files(chain, key)?)),
+            #[cfg(not(feature = "rustls"))]
+            Layer::Files { .. } => refused("an address without tls, or the feature rustls be on"),
+        }
+    }
 }
 
 /// Makes the TLS handshake; logs one that fails.

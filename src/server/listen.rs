@@ -1,6 +1,6 @@
 //! A server that listens: the accept loop and the shutdown.
 
-use super::bind::{Accepted, Listener};
+use super::bind::{Accepted, Listener, Secured};
 #[cfg(feature = "rustls")]
 use super::incoming::secure;
 use super::incoming::{Incoming, Security};
@@ -39,16 +39,12 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn start(
-        listeners: Vec<Listener>,
-        security: &Security,
-        factory: Arc<impl Serve>,
-    ) -> Result<Self> {
+    pub(super) fn start(listeners: Vec<Secured>, factory: Arc<impl Serve>) -> Result<Self> {
         let server = Self::of(&listeners)?;
         for listener in listeners {
             // Waited for at the shutdown, after which the port is free.
             let accepting = accept_loop(
-                (listener, security.clone()),
+                listener,
                 Arc::clone(&factory),
                 Arc::clone(&server.lifecycle),
             );
@@ -59,17 +55,17 @@ impl Server {
 
     /// Serves each listener in a thread of its own, with a runtime of its own.
     pub(super) fn start_workers(
-        listeners: Vec<Listener>,
+        listeners: Vec<Secured>,
         factory: &Arc<impl Serve>,
     ) -> Result<Self> {
         let server = Self::of(&listeners)?;
-        for listener in listeners {
+        for (listener, security) in listeners {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let runtime = WorkerRuntime(Some(runtime));
             let listener = runtime.adopt(listener)?;
             let lifecycle = Arc::clone(&server.lifecycle);
             let accepting = accept_loop(
-                (listener, Security::None),
+                (listener, security),
                 Arc::clone(factory),
                 Arc::clone(&lifecycle),
             );
@@ -89,14 +85,15 @@ impl Server {
         Ok(server)
     }
 
-    fn of(listeners: &[Listener]) -> Result<Self> {
-        let addresses = listeners.iter().map(Listener::address);
+    fn of(listeners: &[Secured]) -> Result<Self> {
+        let listeners = listeners.iter().map(|(listener, _)| listener);
+        let addresses = listeners.clone().map(Listener::address);
         let mut addresses: Vec<_> = addresses.collect::<io::Result<_>>()?;
         // Workers have the same one each.
         addresses.dedup();
         Ok(Self {
             addresses,
-            local_addr: listeners.iter().find_map(Listener::socket_addr),
+            local_addr: listeners.clone().find_map(Listener::socket_addr),
             lifecycle: Arc::default(),
             stagger: Duration::ZERO,
             detached: false,
@@ -265,7 +262,7 @@ pub(super) fn going_away() -> CloseFrame {
 }
 
 async fn accept_loop(
-    (listener, security): (Listener, Security),
+    (listener, security): Secured,
     factory: Arc<impl Serve>,
     lifecycle: Arc<Lifecycle>,
 ) {

@@ -8,6 +8,8 @@ mod http;
 mod incoming;
 mod lifecycle;
 mod listen;
+#[cfg(feature = "rustls")]
+mod listen_tls;
 mod opened;
 mod opening;
 mod protocol;

@@ -13,8 +13,6 @@ use crate::handshake::server::{HttpRequest, HttpResponse, RoutePattern, path_of}
 use crate::handshake::{HandshakeError, TransportDetails};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
-#[cfg(feature = "rustls")]
-use crate::tls::ServerTls;
 use crate::transport::Stream;
 use http::StatusCode;
 use std::fmt;
@@ -179,8 +177,8 @@ impl Router {
     {
         self.check()?;
         let addresses = parse_all(addresses)?;
-        let listeners = bind_all(&addresses, &self.settings.options).await?;
-        Server::start(listeners, &Security::None, Arc::new(self.clone()))
+        let listeners = bind_all(&addresses, &self.settings.options, &Security::None).await?;
+        Server::start(listeners, Arc::new(self.clone()))
     }
 
     /// Listens on a TCP address with so many threads, each with a runtime and a socket of its own,
@@ -215,7 +213,8 @@ impl Router {
     {
         self.check()?;
         let address = address.try_into().map_err(OptionsError::from)?;
-        let listeners = bind_shared(&address, &self.settings.options, workers).await?;
+        let listeners =
+            bind_shared(&address, (&self.settings.options, &Security::None), workers).await?;
         Server::start_workers(listeners, &Arc::new(self.clone()))
     }
 
@@ -226,8 +225,8 @@ impl Router {
     /// Fails if a pattern is not valid or comes twice, or if the listener has no local address.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Server> {
         self.check()?;
-        let listeners = vec![Listener::Tcp(listener)];
-        Server::start(listeners, &Security::None, Arc::new(self.clone()))
+        let listeners = vec![(Listener::Tcp(listener), Security::None)];
+        Server::start(listeners, Arc::new(self.clone()))
     }
 
     /// Serves the connections of a Unix socket that is bound already; its file stays when the
@@ -239,42 +238,8 @@ impl Router {
     #[cfg(unix)]
     pub fn listen_on_unix(&self, listener: UnixListener) -> Result<Server> {
         self.check()?;
-        let listeners = vec![Listener::Unix(listener.into())];
-        Server::start(listeners, &Security::None, Arc::new(self.clone()))
-    }
-
-    /// As [`listen`](Self::listen), with TLS: clients connect to `wss://` URLs.
-    ///
-    /// # Errors
-    ///
-    /// Fails as `listen` does.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it resolves, it listens to nothing.
-    #[cfg(feature = "rustls")]
-    pub async fn listen_tls<A>(&self, address: A, tls: &ServerTls) -> Result<Server>
-    where
-        A: TryInto<ListenAddress>,
-        OptionsError: From<A::Error>,
-    {
-        self.check()?;
-        let addresses = parse_all([address])?;
-        let listeners = bind_all(&addresses, &self.settings.options).await?;
-        let security = Security::Tls(tls.clone());
-        Server::start(listeners, &security, Arc::new(self.clone()))
-    }
-
-    /// As [`listen_on`](Self::listen_on), with TLS.
-    ///
-    /// # Errors
-    ///
-    /// Fails as `listen_on` does.
-    #[cfg(feature = "rustls")]
-    pub fn listen_tls_on(&self, listener: TcpListener, tls: &ServerTls) -> Result<Server> {
-        self.check()?;
-        let (listeners, security) = (vec![Listener::Tcp(listener)], Security::Tls(tls.clone()));
-        Server::start(listeners, &security, Arc::new(self.clone()))
+        let listeners = vec![(Listener::Unix(listener.into()), Security::None)];
+        Server::start(listeners, Arc::new(self.clone()))
     }
 
     /// Serves one connection on any stream, as
@@ -311,6 +276,13 @@ impl Router {
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.counter.get()
+    }
+
+    /// Returns what serves connections, if all patterns are valid.
+    #[cfg(feature = "rustls")]
+    pub(super) fn checked(&self) -> Result<Arc<Self>> {
+        self.check()?;
+        Ok(Arc::new(self.clone()))
     }
 
     fn check(&self) -> Result<()> {

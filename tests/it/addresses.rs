@@ -29,6 +29,26 @@ fn endpoint_strings_are_those_of_twisted() {
             unix("/tmp/x").mode(0).backlog(1),
         ),
         (r"unix:/tmp/a\:b\=c", unix("/tmp/a:b=c")),
+        ("ssl:9000", tcp("0.0.0.0", 9000).secure()),
+        ("tls:[::1]:9000", tcp("::1", 9000).secure()),
+        (
+            "ssl:port=9000:privateKey=key.pem:certKey=cert.pem",
+            tcp("0.0.0.0", 9000).tls_files("cert.pem", "key.pem"),
+        ),
+        (
+            "ssl:443:interface=127.0.0.1:privateKey=both.pem",
+            tcp("127.0.0.1", 443).tls_files("both.pem", "both.pem"),
+        ),
+        (
+            r"ssl:443:privateKey=C\:/k.pem:certKey=a\\b",
+            tcp("0.0.0.0", 443).tls_files(r"a\b", "C:/k.pem"),
+        ),
+        (
+            "unix:/x:mode=600:privateKey=k:certKey=c",
+            unix("/x").mode(0o600).tls_files("c", "k"),
+        ),
+        ("unix:/x:tls=yes", unix("/x").secure()),
+        ("tcp:9000:tls=no", tcp("0.0.0.0", 9000).plain()),
     ] {
         let parsed: ListenAddress = text.parse().unwrap();
         assert_eq!(parsed, expected, "{text}");
@@ -49,8 +69,15 @@ fn what_is_no_address_is_refused() {
         "localhost:65536",
         "localhost:+1",
         "local host:1",
-        "ssl:9000",
+        "ssl:",
+        "ssl:9000:certKey=chain.pem",
+        "ssl:9000:privateKey=",
+        "ssl:9000:privateKey=a:privateKey=b",
+        "ssl:9000:tls=no",
+        "tcp:9000:tls=maybe",
+        "tcp:9000:tls=no:privateKey=a",
         "systemd:domain=INET:index=0",
+        "fd:3",
         "tcp:",
         "tcp:x",
         "tcp:-1",
@@ -90,4 +117,12 @@ fn addresses_are_made_of_what_users_have() {
     assert_eq!(ListenAddress::from(six).to_string(), "tcp:[::1]:80");
     assert_eq!(ListenAddress::from(six).port(), Some(80));
     assert!(ListenAddress::unix("/x").path().is_some());
+}
+
+#[test]
+fn sockets_of_other_processes_are_refused_with_a_reason() {
+    for text in ["systemd:domain=INET:index=0", "fd:3"] {
+        let error = text.parse::<ListenAddress>().unwrap_err();
+        assert!(error.to_string().contains("listen_on"), "{error}");
+    }
 }

@@ -15,6 +15,8 @@ mod examples;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod listening;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod together;
