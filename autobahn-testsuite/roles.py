@@ -42,6 +42,11 @@ class Settings:
     reports: Path  # The folder of this role.
     jobs: int
     timeout: float  # Seconds for a chunk.
+    tls: Path | None = None  # A folder with `chain.pem` and `key.pem`, for TLS.
+
+    def url(self, port: int) -> str:
+        """The URL of a server at this port of the loopback."""
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{port}"
 
 
 @dataclass
@@ -101,7 +106,7 @@ def _test_server(settings: Settings, chunk: Chunk) -> None:
         config = _write_config(
             chunk,
             "fuzzingclient",
-            servers=[{"agent": AGENT, "url": f"ws://127.0.0.1:{port}"}],
+            servers=[{"agent": AGENT, "url": settings.url(port)}],
         )
         wstest = _start(settings.suite.command("fuzzingclient", config), chunk, "wstest")
         try:
@@ -115,7 +120,7 @@ def _test_server(settings: Settings, chunk: Chunk) -> None:
 def _test_client(settings: Settings, chunk: Chunk) -> None:
     wstest, port = _start_fuzzing_server(settings, chunk)
     try:
-        url = f"ws://127.0.0.1:{port}"
+        url = settings.url(port)
         command = split_command(settings.command, url=url, agent=AGENT)
         client = _start(command, chunk, "client")
         try:
@@ -151,9 +156,11 @@ def _wait_for_address(server: Process) -> int:
 
 def _start_fuzzing_server(settings: Settings, chunk: Chunk) -> tuple[Process, int]:
     """Starts `wstest` as a server; tries anew if somebody snatched the port."""
+    shown = {"cert": "chain.pem", "key": "key.pem"} if settings.tls else {}
+    shown = {name: str(settings.tls / file) for name, file in shown.items()}
     for _ in range(3):
         port = free_port()
-        config = _write_config(chunk, "fuzzingserver", url=f"ws://127.0.0.1:{port}")
+        config = _write_config(chunk, "fuzzingserver", url=settings.url(port), **shown)
         wstest = _start(settings.suite.command("fuzzingserver", config), chunk, "wstest")
         limit = deadline(START_SECONDS)
         try:

@@ -181,6 +181,13 @@ class Selecting(unittest.TestCase):
         subsections = set(map(cases.subsection, self.known))
         self.assertEqual(set(map(cases.subsection, selected)), subsections)
 
+    def test_sample_has_one_case_of_each_subsection(self) -> None:
+        selected = cases.sample(self.known)
+        self.assertEqual(len(selected), 301 + 12)
+        subsections = set(map(cases.subsection, self.known))
+        self.assertEqual(set(map(cases.subsection, selected)), subsections)
+        self.assertEqual(sum(map(cases.is_compressible, selected)), 10)
+
     def test_chunks_hold_every_case_once(self) -> None:
         for jobs in (1, 2, 16, 600):
             split = cases.chunks(self.known, jobs)
@@ -229,6 +236,12 @@ class Running(unittest.TestCase):
     def test_client_that_fails_fails(self) -> None:
         (problem,) = self.run_chunk("client", FAKE_FUZZING_SERVER, "sh -c 'exit 4'")
         self.assertIn("the client exited with status 4", problem)
+
+    def test_tls_is_asked_for_by_url_and_certificate(self) -> None:
+        settings = roles.Settings("client", "", None, Path(), 1, 1, Path("/tls"))
+        self.assertEqual(settings.url(9001), "wss://127.0.0.1:9001")
+        settings = roles.Settings("client", "", None, Path(), 1, 1)
+        self.assertEqual(settings.url(9001), "ws://127.0.0.1:9001")
 
     def test_client_that_asks_for_no_report_fails(self) -> None:
         (problem,) = self.run_chunk("client", FAKE_FUZZING_SERVER, "true")

@@ -2,11 +2,13 @@
 //!
 //! ```sh
 //! cargo run --release --example autobahn_server -- 127.0.0.1:9001
+//! cargo run --release --features rustls --example autobahn_server -- 127.0.0.1:9001 --chain chain.pem --key key.pem
 //! ```
 
+use clap::Parser;
 use motorway::{
-    DeflateOptions, HandlerResult, Message, ServerOptions, WebSocket, WebSocketServerFactory,
-    WebSocketServerProtocol,
+    DeflateOptions, HandlerResult, Message, Server, ServerOptions, WebSocket,
+    WebSocketServerFactory, WebSocketServerProtocol,
 };
 
 struct Echo;
@@ -18,16 +20,42 @@ impl WebSocketServerProtocol for Echo {
     }
 }
 
+/// Echoes, for the Autobahn testsuite.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:9001")]
+    address: String,
+    /// Certificate chain, as PEM, for TLS
+    #[cfg(feature = "rustls")]
+    #[arg(long, requires = "key")]
+    chain: Option<std::path::PathBuf>,
+    /// Private key, as PEM
+    #[cfg(feature = "rustls")]
+    #[arg(long, requires = "chain")]
+    key: Option<std::path::PathBuf>,
+}
+
+async fn listen(
+    factory: &WebSocketServerFactory<Echo>,
+    arguments: &Arguments,
+) -> Result<Server, Box<dyn std::error::Error>> {
+    #[cfg(feature = "rustls")]
+    if let (Some(chain), Some(key)) = (&arguments.chain, &arguments.key) {
+        let tls = motorway::ServerTls::from_pem_files(chain, key)?;
+        return Ok(factory.listen_tls(&arguments.address, &tls).await?);
+    }
+    Ok(factory.listen(&arguments.address).await?)
+}
+
 #[tokio::main]
-async fn main() -> motorway::Result<()> {
-    let address = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
     let mut factory = WebSocketServerFactory::new(|| Echo);
     factory.set_protocol_options(
         ServerOptions::default().per_message_deflate(DeflateOptions::default()),
     )?;
-    let server = factory.listen(address).await?;
+    let server = listen(&factory, &arguments).await?;
     println!("listening on {}", server.local_addr());
-    server.run_until(tokio::signal::ctrl_c()).await
+    Ok(server.run_until(tokio::signal::ctrl_c()).await?)
 }
