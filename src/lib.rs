@@ -52,7 +52,10 @@ pub use handshake::{HandshakeError, TransportDetails, Url};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 pub use message::{Message, NotUtf8, Payload, Text};
-pub use options::{AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, ServerOptions};
+pub use options::{
+    AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, Proxy, ProxyScheme, ProxyServer,
+    ServerOptions,
+};
 pub use peer::Peer;
 #[cfg(feature = "json")]
 pub use serde_json;

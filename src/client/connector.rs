@@ -9,6 +9,8 @@ use crate::handshake::Url;
 use crate::message::Message;
 use crate::options::ClientOptions;
 use crate::stream::{Inbox, WebSocketStream};
+#[cfg(feature = "rustls")]
+use crate::tls::ClientTls;
 use crate::transport::WebSocket;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -77,6 +79,19 @@ impl Connector {
     /// names the option, the value and the range.
     pub fn set_protocol_options(&mut self, options: ClientOptions) -> Result<()> {
         self.factory.set_protocol_options(options)
+    }
+
+    /// Sets whom the connections made from now on believe, and what they show, with TLS; as
+    /// [`WebSocketClientFactory::set_tls`].
+    #[cfg(feature = "rustls")]
+    pub fn set_tls(&mut self, tls: ClientTls) {
+        self.factory.set_tls(tls);
+    }
+
+    /// Sets the same for a proxy of `https://`; as [`WebSocketClientFactory::set_proxy_tls`].
+    #[cfg(feature = "rustls")]
+    pub fn set_proxy_tls(&mut self, tls: ClientTls) {
+        self.factory.set_proxy_tls(tls);
     }
 
     /// Returns the URL that connections are made to.

@@ -41,6 +41,8 @@ pub struct WebSocketClientFactory<P> {
     rules: Arc<Rules>,
     #[cfg(feature = "rustls")]
     tls: Option<ClientTls>,
+    #[cfg(feature = "rustls")]
+    proxy_tls: Option<ClientTls>,
 }
 
 impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
@@ -63,6 +65,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             rules,
             #[cfg(feature = "rustls")]
             tls: None,
+            #[cfg(feature = "rustls")]
+            proxy_tls: None,
         })
     }
 
@@ -85,6 +89,15 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     #[cfg(feature = "rustls")]
     pub fn set_tls(&mut self, tls: ClientTls) {
         self.tls = Some(tls);
+    }
+
+    /// Sets whom the connections made from now on believe, and what they show, where the proxy is
+    /// one of `https://`.
+    ///
+    /// Default: what [`set_tls`](Self::set_tls) was given, but for a name that it asks for.
+    #[cfg(feature = "rustls")]
+    pub fn set_proxy_tls(&mut self, tls: ClientTls) {
+        self.proxy_tls = Some(tls);
     }
 
     /// Returns the URL that connections are made to.
@@ -229,6 +242,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             options: &self.options,
             #[cfg(feature = "rustls")]
             tls: self.tls.as_ref(),
+            #[cfg(feature = "rustls")]
+            proxy_tls: self.proxy_tls.as_ref(),
         };
         dialer.dial().await
     }

@@ -3,8 +3,9 @@
 use super::{WebSocketClientFactory, WebSocketClientProtocol};
 use crate::close::CloseCode;
 use crate::connection::{CloseCause, CloseInfo};
-use crate::error::{Error, Result};
+use crate::error::{ConnectError, Error, Result};
 use crate::handshake::HandshakeError;
+use crate::handshake::tunnel::{SocksReply, TunnelError};
 use crate::transport::random_octets;
 use http::{HeaderMap, StatusCode, header};
 use std::fmt;
@@ -177,7 +178,8 @@ impl Retry {
     pub fn of(ended: &Ended) -> Self {
         match ended {
             Ok(info) => Self::of_close(info),
-            Err(Error::Io(_) | Error::Timeout(_) | Error::Connect(_)) => Self::Again,
+            Err(Error::Io(_) | Error::Timeout(_)) => Self::Again,
+            Err(Error::Connect(error)) => Self::of_connect(error),
             Err(Error::Handshake(error)) => match &**error {
                 HandshakeError::Refused {
                     status, headers, ..
@@ -185,6 +187,29 @@ impl Retry {
                 _ => Self::Never,
             },
             Err(_) => Self::Never,
+        }
+    }
+
+    fn of_connect(error: &ConnectError) -> Self {
+        match error {
+            #[cfg(feature = "rustls")]
+            ConnectError::ProxyTls { .. } => Self::Never,
+            ConnectError::Tunnel { source, .. } => match source {
+                TunnelError::Closed => Self::Again,
+                TunnelError::Refused {
+                    status, headers, ..
+                } => Self::of_status(*status, headers),
+                TunnelError::Socks(
+                    SocksReply::GeneralFailure
+                    | SocksReply::NetworkUnreachable
+                    | SocksReply::HostUnreachable
+                    | SocksReply::ConnectionRefused
+                    | SocksReply::TtlExpired
+                    | SocksReply::Rejected,
+                ) => Self::Again,
+                _ => Self::Never,
+            },
+            _ => Self::Again,
         }
     }
 

@@ -1,5 +1,8 @@
 //! Why a client does not get as far as a connected stream.
 
+use crate::handshake::tunnel::TunnelError;
+#[cfg(feature = "rustls")]
+use crate::tls::TlsError;
 use std::io;
 use std::net::SocketAddr;
 
@@ -47,7 +50,44 @@ pub enum ConnectError {
         /// Why not.
         source: io::Error,
     },
-    /// It took longer than `connect_timeout` to connect.
+    /// The proxy cannot be connected to: it does not resolve, or does not take the connection.
+    #[error("cannot connect to the proxy {proxy}")]
+    #[non_exhaustive]
+    ProxyUnreachable {
+        /// The proxy, as a URL without user and password.
+        proxy: String,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// TLS with the proxy failed.
+    #[cfg(feature = "rustls")]
+    #[error("no tls with the proxy {proxy}")]
+    #[non_exhaustive]
+    ProxyTls {
+        /// The proxy, as a URL without user and password.
+        proxy: String,
+        /// Why it failed.
+        source: TlsError,
+    },
+    /// The connection to the proxy failed before there was one to the server.
+    #[error("lost the connection to the proxy {proxy}")]
+    #[non_exhaustive]
+    ProxyStream {
+        /// The proxy, as a URL without user and password.
+        proxy: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The proxy refuses, or does not speak its protocol.
+    #[error("no way through the proxy {proxy}")]
+    #[non_exhaustive]
+    Tunnel {
+        /// The proxy, as a URL without user and password.
+        proxy: String,
+        /// Why there is no way.
+        source: TunnelError,
+    },
+    /// It took longer than `connect_timeout` to connect, through a proxy where there is one.
     #[error("cannot connect to {host:?} in time")]
     #[non_exhaustive]
     Timeout {

@@ -10,6 +10,7 @@ mod head;
 mod proxy;
 pub mod server;
 mod transport_details;
+pub mod tunnel;
 mod url;
 mod write;
 

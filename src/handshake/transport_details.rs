@@ -22,6 +22,7 @@ pub struct TransportDetails {
     is_secure: bool,
     certificates: Vec<Bytes>,
     server_name: Option<String>,
+    proxy: Option<String>,
 }
 
 impl TransportDetails {
@@ -35,6 +36,7 @@ impl TransportDetails {
             is_secure: false,
             certificates: Vec::new(),
             server_name: None,
+            proxy: None,
         }
     }
 
@@ -75,6 +77,13 @@ impl TransportDetails {
         self
     }
 
+    /// Sets the proxy that the connection goes through, as a URL without user and password.
+    #[must_use]
+    pub fn through(mut self, proxy: impl Into<Option<String>>) -> Self {
+        self.proxy = proxy.into();
+        self
+    }
+
     /// Replaces the peer, as a trusted proxy has told it.
     pub(crate) fn set_peer(&mut self, peer: Peer) {
         self.peer = peer;
@@ -84,6 +93,13 @@ impl TransportDetails {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Returns the proxy that a client goes through, as a URL without user and password; the peer is
+    /// the address of the proxy then.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// Returns our own address, where there is one.

@@ -17,6 +17,15 @@ impl HeadWriter {
         head
     }
 
+    /// Starts a request for a tunnel to an authority.
+    pub(super) fn connect(authority: &str) -> Self {
+        let mut head = Self(Vec::with_capacity(256));
+        head.0.extend_from_slice(b"CONNECT ");
+        head.text(authority.as_bytes());
+        head.0.extend_from_slice(b" HTTP/1.1\r\n");
+        head
+    }
+
     /// Starts a response.
     pub(super) fn response(status: StatusCode, reason: &str) -> Self {
         let mut head = Self(Vec::with_capacity(512));

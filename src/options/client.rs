@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::setters::shared_setters;
 use super::shared::{duration, header_text, on};
-use super::{CommonOptions, DeflateOptions, OptionsError};
+use super::{CommonOptions, DeflateOptions, OptionsError, Proxy};
 
 /// The options of a client.
 ///
@@ -30,6 +30,7 @@ pub struct ClientOptions {
     pub(crate) server_connection_drop_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) local_addr: Option<SocketAddr>,
+    pub(crate) proxy: Result<Proxy, OptionsError>,
     pub(crate) origin: Option<String>,
     pub(crate) useragent: Option<String>,
 }
@@ -96,6 +97,35 @@ impl ClientOptions {
         self
     }
 
+    /// Sets the proxy that connections are made through: a URL such as `http://proxy:3128`, or a
+    /// [`Proxy`].
+    ///
+    /// Time for the proxy, its TLS and its answer included, is that of `connect_timeout`; heads that
+    /// it answers with have the limits of the opening handshake. Unix sockets have no proxy, and
+    /// neither have streams that are connected already.
+    ///
+    /// Default: none, not even one that the environment names: a library that connects elsewhere
+    /// because of a variable set long ago would surprise, and whoever sets one could read along. Ask
+    /// for [`Proxy::from_environment`].
+    ///
+    /// ```no_run
+    /// use motorway::{ClientOptions, Proxy};
+    ///
+    /// let fixed = ClientOptions::default().proxy("http://ada:secret@proxy:3128");
+    /// fixed.validate()?;
+    /// let from_environment = ClientOptions::default().proxy(Proxy::from_environment()?);
+    /// # Ok::<(), motorway::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn proxy<P>(mut self, proxy: P) -> Self
+    where
+        P: TryInto<Proxy>,
+        OptionsError: From<P::Error>,
+    {
+        self.proxy = proxy.try_into().map_err(OptionsError::from);
+        self
+    }
+
     /// Sets the `Origin` header (RFC 6455 §4.1).
     ///
     /// Printable ASCII. Default: none.
@@ -125,6 +155,7 @@ impl ClientOptions {
             let allowed = "headers other than Host";
             return Err(OptionsError::text("headers", "host", allowed));
         }
+        self.proxy.as_ref().map_err(Clone::clone)?;
         header_text("origin", self.origin.as_deref())?;
         header_text("useragent", self.useragent.as_deref())?;
         duration("connect_timeout", self.connect_timeout)?;
@@ -142,6 +173,7 @@ impl Default for ClientOptions {
             server_connection_drop_timeout: Some(Duration::from_secs(1)),
             connect_timeout: Some(Duration::from_secs(30)),
             local_addr: None,
+            proxy: Ok(Proxy::none()),
             origin: None,
             useragent: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
         }

@@ -11,6 +11,8 @@ mod error;
 mod headers;
 mod networks;
 mod origin;
+pub(crate) mod percent;
+mod proxy;
 mod server;
 mod setters;
 mod shared;
@@ -20,6 +22,7 @@ pub use client::ClientOptions;
 pub use deflate::DeflateOptions;
 pub use error::OptionsError;
 pub use origin::AllowedOrigins;
+pub use proxy::{Proxy, ProxyScheme, ProxyServer};
 pub use server::ServerOptions;
 
 pub(crate) use authority::authority;

@@ -41,7 +41,8 @@ impl Networks {
     }
 }
 
-fn parse(text: &str) -> Option<(IpAddr, u8)> {
+/// Reads a network such as `10.0.0.0/8`, or a single address.
+pub(super) fn parse(text: &str) -> Option<(IpAddr, u8)> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
@@ -56,7 +57,8 @@ fn parse(text: &str) -> Option<(IpAddr, u8)> {
     (length <= most).then_some((address, length))
 }
 
-fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
+/// Tells whether an address has the first bits of a network.
+pub(super) fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
     let differing = match (address, network) {
         (IpAddr::V4(one), IpAddr::V4(two)) => (one.to_bits() ^ two.to_bits()).leading_zeros(),
         (IpAddr::V6(one), IpAddr::V6(two)) => (one.to_bits() ^ two.to_bits()).leading_zeros(),

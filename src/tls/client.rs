@@ -90,6 +90,12 @@ impl ClientTls {
         Ok(self)
     }
 
+    /// Asks for the name of the URL, whatever was set before.
+    pub(crate) fn nameless(mut self) -> Self {
+        self.server_name = None;
+        self
+    }
+
     /// Makes the TLS handshake with a server on any stream; `host` is its name, as the host of a URL
     /// is.
     ///

@@ -53,4 +53,6 @@ mod streaming;
 #[cfg(test)]
 mod text;
 #[cfg(test)]
+mod tunnels;
+#[cfg(test)]
 mod utf8;

@@ -17,6 +17,8 @@ mod files;
 #[cfg(test)]
 mod listening;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod together;

@@ -45,6 +45,8 @@ mod options_tcp;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod reconnect;
 #[cfg(test)]
 mod routes;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 
-use super::percent;
 use crate::handshake::TransportDetails;
+use crate::options::percent;
 use crate::peer::Peer;
 
 /// A request that asks for no WebSocket: of a browser for a page, of a monitor for a sign of life.

@@ -10,7 +10,6 @@ mod headers;
 mod http_request;
 mod http_response;
 mod page;
-mod percent;
 mod request;
 mod route;
 mod target;

@@ -1,6 +1,6 @@
 //! Patterns of paths, as routers have them.
 
-use super::percent;
+use crate::options::percent;
 
 /// A pattern of paths: `/chat`, `/chat/{room}`, `/files/{*rest}`.
 ///

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Decodes a name or value of a query, as forms encode them: `+` is a space.
 ///
 /// What is no UTF-8 is replaced.
-pub(super) fn form(text: &str) -> Cow<'_, str> {
+pub(crate) fn form(text: &str) -> Cow<'_, str> {
     if !text.contains(['+', '%']) {
         return Cow::Borrowed(text);
     }
@@ -14,14 +14,15 @@ pub(super) fn form(text: &str) -> Cow<'_, str> {
 }
 
 /// Decodes a part of a path; `None` if it is no UTF-8.
-pub(super) fn path(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn path(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
     String::from_utf8(decode(text)).ok().map(Cow::Owned)
 }
 
-fn decode(text: &str) -> Vec<u8> {
+/// Decodes octets; a percent sign that begins none stands for itself.
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
