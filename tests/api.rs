@@ -20,6 +20,9 @@ fn values_and_the_engine_cross_threads() {
     is_shared::<motorway::Message<'static>>();
     is_shared::<motorway::ServerOptions>();
     is_shared::<motorway::ClientOptions>();
+    is_shared::<motorway::PerMessageDeflateOfferAccept>();
+    is_shared::<motorway::PerMessageDeflateResponseAccept>();
+    is_shared::<motorway::PerMessageDeflateError>();
     is_shared::<motorway::ConnectionRequest>();
     is_shared::<motorway::ConnectionResponse>();
     is_shared::<motorway::ConnectionAccept>();

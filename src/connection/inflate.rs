@@ -24,6 +24,8 @@ pub struct DeflateSettings {
 #[derive(Debug)]
 pub(super) struct Inflation {
     context_takeover: bool,
+    /// The most octets that a compressed message may have, besides the limit of all messages.
+    limit: u64,
     inflater: Option<Inflater>,
 }
 
@@ -36,6 +38,7 @@ impl Inflation {
         };
         Self {
             context_takeover: !without,
+            limit: settings.options.max_message_size.unwrap_or(u64::MAX),
             inflater: None,
         }
     }
@@ -46,6 +49,7 @@ impl Inflation {
         out: &mut BytesMut,
         limit: u64,
     ) -> Result<(), ProtocolError> {
+        let limit = limit.min(self.limit);
         self.inflater()
             .inflate(input, out, Some(limit))
             .map_err(|error| fault(&error))

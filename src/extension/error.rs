@@ -31,4 +31,7 @@ pub enum NegotiationError {
         /// Which one.
         parameter: &'static str,
     },
+    /// The client declined what the server has accepted.
+    #[error("response was declined")]
+    Declined,
 }

@@ -1,10 +1,15 @@
 //! The options of a client.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::compression::{
+    PerMessageDeflateOffer, PerMessageDeflateResponse, PerMessageDeflateResponseAccept,
+    ResponsePolicy,
+};
 use super::setters::shared_setters;
 use super::shared::{duration, header_text, on};
 use super::{CommonOptions, DeflateOptions, OptionsError, Proxy};
@@ -25,6 +30,8 @@ use super::{CommonOptions, DeflateOptions, OptionsError, Proxy};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientOptions {
     pub(crate) common: CommonOptions,
+    pub(crate) per_message_compression_offers: Vec<PerMessageDeflateOffer>,
+    pub(crate) per_message_compression_accept: Option<ResponsePolicy>,
     pub(crate) accept_masked_server_frames: bool,
     pub(crate) mask_client_frames: bool,
     pub(crate) server_connection_drop_timeout: Option<Duration>,
@@ -48,6 +55,58 @@ impl ClientOptions {
     }
 
     shared_setters!();
+
+    /// Sets the offers of permessage-deflate, the preferred one first, in place of the one that
+    /// [`per_message_deflate`](Self::per_message_deflate) makes, of which then only the level, the
+    /// memory, the threshold and the limit hold.
+    ///
+    /// Default: none, which leaves it to `per_message_deflate`.
+    ///
+    /// ```
+    /// use motorway::{ClientOptions, PerMessageDeflateOffer};
+    ///
+    /// let offer = PerMessageDeflateOffer::new();
+    /// let small = offer.with_request_max_window_bits(10)?;
+    /// let options = ClientOptions::default().per_message_compression_offers([small, offer]);
+    /// # Ok::<(), motorway::PerMessageDeflateError>(())
+    /// ```
+    #[must_use]
+    pub fn per_message_compression_offers(
+        mut self,
+        offers: impl IntoIterator<Item = PerMessageDeflateOffer>,
+    ) -> Self {
+        self.per_message_compression_offers = offers.into_iter().collect();
+        self
+    }
+
+    /// Sets a closure that judges a server's response to the offers of permessage-deflate; `None`
+    /// fails the opening handshake.
+    ///
+    /// It is called only for a response that fits one of the offers, and not if the server declines
+    /// them all. Must not block. Default: every such response is accepted.
+    ///
+    /// ```
+    /// use motorway::{ClientOptions, PerMessageDeflateOffer, PerMessageDeflateResponseAccept};
+    ///
+    /// // No compression at all rather than a window for each connection.
+    /// let options = ClientOptions::default()
+    ///     .per_message_compression_offers([PerMessageDeflateOffer::new()])
+    ///     .per_message_compression_accept(|response| {
+    ///         let accept = PerMessageDeflateResponseAccept::new(response);
+    ///         response.server_no_context_takeover().then_some(accept)
+    ///     });
+    /// ```
+    #[must_use]
+    pub fn per_message_compression_accept(
+        mut self,
+        accept: impl Fn(&PerMessageDeflateResponse) -> Option<PerMessageDeflateResponseAccept>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.per_message_compression_accept = Some(ResponsePolicy::new(Arc::new(accept)));
+        self
+    }
 
     /// Sets whether a frame of a server may be masked, which RFC 6455 §5.1 forbids.
     ///
@@ -168,6 +227,8 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             common: CommonOptions::default(),
+            per_message_compression_offers: Vec::new(),
+            per_message_compression_accept: None,
             accept_masked_server_frames: false,
             mask_client_frames: true,
             server_connection_drop_timeout: Some(Duration::from_secs(1)),

@@ -28,6 +28,7 @@ pub struct DeflateOptions {
     pub(crate) level: u8,
     pub(crate) mem_level: u8,
     pub(crate) threshold: usize,
+    pub(crate) max_message_size: Option<u64>,
 }
 
 impl DeflateOptions {
@@ -138,6 +139,17 @@ impl DeflateOptions {
         self
     }
 
+    /// Sets the largest compressed message accepted, in octets after inflation; `None` leaves it to
+    /// `max_message_payload_size`, which holds besides.
+    ///
+    /// Inclusive, at least 1. A larger message fails the connection with close code 1009. Default:
+    /// `None`.
+    #[must_use]
+    pub fn max_message_size(mut self, octets: impl Into<Option<u64>>) -> Self {
+        self.max_message_size = octets.into();
+        self
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors
@@ -158,6 +170,10 @@ impl DeflateOptions {
         if !(1..=9).contains(&self.mem_level) {
             return Err(OptionsError::value("mem_level", self.mem_level, "1 to 9"));
         }
+        if self.max_message_size == Some(0) {
+            let allowed = "at least 1, or None";
+            return Err(OptionsError::value("max_message_size", 0, allowed));
+        }
         Ok(())
     }
 }
@@ -172,6 +188,7 @@ impl Default for DeflateOptions {
             level: 6,
             mem_level: 8,
             threshold: 0,
+            max_message_size: None,
         }
     }
 }

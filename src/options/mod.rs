@@ -6,6 +6,7 @@
 
 mod authority;
 mod client;
+pub(crate) mod compression;
 mod deflate;
 mod error;
 mod headers;
@@ -19,6 +20,10 @@ mod shared;
 mod token;
 
 pub use client::ClientOptions;
+pub use compression::{
+    PerMessageDeflateError, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
+    PerMessageDeflateResponse, PerMessageDeflateResponseAccept,
+};
 pub use deflate::DeflateOptions;
 pub use error::OptionsError;
 pub use origin::AllowedOrigins;

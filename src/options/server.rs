@@ -1,9 +1,11 @@
 //! The options of a server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
+use super::compression::{OfferPolicy, PerMessageDeflateOffer, PerMessageDeflateOfferAccept};
 use super::setters::shared_setters;
 use super::shared::{header_text, on};
 use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsError};
@@ -29,6 +31,7 @@ use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsErro
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerOptions {
     pub(crate) common: CommonOptions,
+    pub(crate) per_message_compression_accept: Option<OfferPolicy>,
     pub(crate) require_masked_client_frames: bool,
     pub(crate) mask_server_frames: bool,
     pub(crate) versions: Vec<u8>,
@@ -64,6 +67,33 @@ impl ServerOptions {
     }
 
     shared_setters!();
+
+    /// Sets a closure that chooses among a client's offers of permessage-deflate, in place of
+    /// [`per_message_deflate`](Self::per_message_deflate), of which then only the level, the memory,
+    /// the threshold and the limit hold; `None` declines all.
+    ///
+    /// It is given the offers that are valid, in the client's order, at least one, and is not called
+    /// without one. An accept of any other offer counts as `None`. Must not block. Default: none.
+    ///
+    /// ```
+    /// use motorway::{PerMessageDeflateOfferAccept, ServerOptions};
+    ///
+    /// let options = ServerOptions::default().per_message_compression_accept(|offers| {
+    ///     let offer = offers.iter().find(|offer| offer.accept_max_window_bits())?;
+    ///     PerMessageDeflateOfferAccept::new(offer).with_request_max_window_bits(11).ok()
+    /// });
+    /// ```
+    #[must_use]
+    pub fn per_message_compression_accept(
+        mut self,
+        accept: impl Fn(&[PerMessageDeflateOffer]) -> Option<PerMessageDeflateOfferAccept>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.per_message_compression_accept = Some(OfferPolicy::new(Arc::new(accept)));
+        self
+    }
 
     /// Sets whether a frame of a client must be masked (RFC 6455 §5.1).
     ///
@@ -273,6 +303,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             common: CommonOptions::default(),
+            per_message_compression_accept: None,
             require_masked_client_frames: true,
             mask_server_frames: false,
             versions: vec![13],

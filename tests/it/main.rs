@@ -5,6 +5,8 @@ mod addresses;
 #[cfg(test)]
 mod closing;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod control_frames;
 #[cfg(test)]
 mod deflate;

@@ -37,6 +37,8 @@ mod options_client;
 #[cfg(test)]
 mod options_clock;
 #[cfg(test)]
+mod options_compression;
+#[cfg(test)]
 mod options_deflate;
 #[cfg(test)]
 mod options_server;

@@ -4,7 +4,7 @@ pub mod codec;
 pub mod negotiate;
 
 /// The name under which the extension is negotiated (RFC 7692 §7).
-pub const NAME: &str = "permessage-deflate";
+pub const NAME: &str = crate::options::compression::NAME;
 
 /// What both ends agreed on (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,14 @@
 
 use super::{DeflateParameters, NAME};
 use crate::extension::{NegotiationError, Offer};
-use crate::options::DeflateOptions;
+use crate::options::compression::{
+    Bits, CLIENT_MAX_WINDOW_BITS, CLIENT_NO_CONTEXT_TAKEOVER, MAX_BITS, MIN_BITS, Order,
+    Parameters, ResponsePolicy, SERVER_MAX_WINDOW_BITS, SERVER_NO_CONTEXT_TAKEOVER,
+};
+use crate::options::{
+    ClientOptions, DeflateOptions, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
+    PerMessageDeflateResponse, PerMessageDeflateResponseAccept, ServerOptions,
+};
 
 /// Answers the first offer that can be accepted, as a server (RFC 7692 §5.1).
 ///
@@ -30,9 +37,28 @@ use crate::options::DeflateOptions;
 pub fn answer(offers: &[Offer], options: &DeflateOptions) -> Option<(DeflateParameters, Offer)> {
     offers
         .iter()
-        .filter(|offer| is_deflate(offer))
-        .filter_map(|offer| Parameters::parse(offer, BareBits::Allowed).ok())
+        .filter_map(|offer| parse(offer, BareBits::Allowed).ok())
         .find_map(|offered| answer_one(&offered, options))
+}
+
+/// Answers the offer that was accepted, as a server.
+///
+/// ```
+/// use motorway::extension::{Offer, deflate::negotiate};
+/// use motorway::{PerMessageDeflateOffer, PerMessageDeflateOfferAccept};
+///
+/// let offers = Offer::parse_list("permessage-deflate; client_max_window_bits")?;
+/// let offer = PerMessageDeflateOffer::try_from(&offers[0])?;
+/// let accept = PerMessageDeflateOfferAccept::new(&offer).with_request_max_window_bits(10)?;
+/// let (agreed, response) = negotiate::answer_with(&accept);
+/// assert_eq!(agreed.client_max_window_bits, 10);
+/// assert_eq!(response.to_string(), "permessage-deflate; client_max_window_bits=10");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn answer_with(accept: &PerMessageDeflateOfferAccept) -> (DeflateParameters, Offer) {
+    let response = print(accept.answer(), Order::ServerFirst);
+    (agreed(accept.effect()), response)
 }
 
 /// Makes the offer of a client (RFC 7692 §7.1).
@@ -40,19 +66,7 @@ pub fn answer(offers: &[Offer], options: &DeflateOptions) -> Option<(DeflatePara
 /// Always with `client_max_window_bits`, so that the server may ask for a smaller window.
 #[must_use]
 pub fn offer(options: &DeflateOptions) -> Offer {
-    let mut parameters = Parameters {
-        server_no_context_takeover: options.server_no_context_takeover,
-        client_no_context_takeover: options.client_no_context_takeover,
-        server_max_window_bits: None,
-        client_max_window_bits: Some(Bits::Bare),
-    };
-    if options.server_max_window_bits < MAX_BITS {
-        parameters.server_max_window_bits = Some(options.server_max_window_bits);
-    }
-    if options.client_max_window_bits < MAX_BITS {
-        parameters.client_max_window_bits = Some(Bits::At(options.client_max_window_bits));
-    }
-    parameters.print()
+    print(offered(options), Order::Ours)
 }
 
 /// Checks the server's answer to the offer made of these options, as a client (RFC 7692 §7.1).
@@ -66,41 +80,134 @@ pub fn accept(
     response: &Offer,
     options: &DeflateOptions,
 ) -> Result<DeflateParameters, NegotiationError> {
-    if !is_deflate(response) {
-        return Err(NegotiationError::NotOffered);
-    }
-    let answered = Parameters::parse(response, BareBits::Forbidden)?;
-    if options.server_no_context_takeover && !answered.server_no_context_takeover {
-        let parameter = SERVER_NO_CONTEXT_TAKEOVER;
-        return Err(NegotiationError::Missing { parameter });
-    }
-    let parameter = SERVER_MAX_WINDOW_BITS;
-    let server_bits = match answered.server_max_window_bits {
-        Some(bits) if bits > options.server_max_window_bits => {
-            return Err(NegotiationError::Parameter { parameter });
-        }
-        Some(bits) => bits,
-        None if options.server_max_window_bits < MAX_BITS => {
-            return Err(NegotiationError::Missing { parameter });
-        }
-        None => MAX_BITS,
+    let answered = parse(response, BareBits::Forbidden)?;
+    fits(&offered(options), &answered)?;
+    Ok(agreed(bound(answered, options)))
+}
+
+/// Says what is agreed by a response that was accepted, as a client.
+///
+/// ```
+/// use motorway::extension::{Offer, deflate::negotiate};
+/// use motorway::{PerMessageDeflateResponse, PerMessageDeflateResponseAccept};
+///
+/// let response = Offer::parse_list("permessage-deflate; client_max_window_bits=12")?;
+/// let response = PerMessageDeflateResponse::try_from(&response[0])?;
+/// let accept = PerMessageDeflateResponseAccept::new(&response).with_window_bits(10)?;
+/// assert_eq!(negotiate::accept_with(&accept).client_max_window_bits, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn accept_with(accept: &PerMessageDeflateResponseAccept) -> DeflateParameters {
+    agreed(accept.effect())
+}
+
+/// What is settled about compression by one end.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(crate) parameters: DeflateParameters,
+    /// How this end compresses.
+    pub(crate) options: DeflateOptions,
+    /// What the server sends.
+    pub(crate) answer: Offer,
+}
+
+/// Settles compression as a server that was told so.
+pub(crate) fn settle(offers: &[Offer], options: &ServerOptions) -> Option<Settled> {
+    let tuning = options.common.per_message_deflate;
+    let Some(policy) = &options.per_message_compression_accept else {
+        let options = tuning?;
+        let (parameters, answer) = answer(offers, &options)?;
+        return Some(Settled {
+            parameters,
+            options,
+            answer,
+        });
     };
-    let client_bits = match answered.client_max_window_bits {
-        Some(Bits::At(bits)) if bits > options.client_max_window_bits => {
-            let parameter = CLIENT_MAX_WINDOW_BITS;
-            return Err(NegotiationError::Parameter { parameter });
-        }
-        Some(Bits::At(bits)) => bits,
-        Some(Bits::Bare) | None => options.client_max_window_bits,
-    };
-    Ok(DeflateParameters {
-        server_no_context_takeover: answered.server_no_context_takeover,
-        // §7.1.1.2: a client may forget its window without having been asked to.
-        client_no_context_takeover: answered.client_no_context_takeover
-            || options.client_no_context_takeover,
-        server_max_window_bits: server_bits,
-        client_max_window_bits: client_bits,
+    let offers = offers.iter().map(PerMessageDeflateOffer::try_from);
+    let offers: Vec<_> = offers.filter_map(Result::ok).collect();
+    if offers.is_empty() {
+        return None;
+    }
+    // An answer to an offer of somebody else would be invalid.
+    let accept = (policy.0)(&offers).filter(|accept| offers.contains(accept.offer()))?;
+    let (parameters, answer) = answer_with(&accept);
+    Some(Settled {
+        parameters,
+        options: accept.options(tuning.unwrap_or_default()),
+        answer,
     })
+}
+
+/// What is agreed, and how this end compresses.
+pub(crate) type Settlement = (DeflateParameters, DeflateOptions);
+
+/// What a client has offered, to judge the response by.
+#[derive(Clone, Debug)]
+pub(crate) struct Offered {
+    offers: Vec<Parameters>,
+    /// By whose order they are written.
+    order: Order,
+    policy: Option<ResponsePolicy>,
+    options: Option<DeflateOptions>,
+}
+
+impl Offered {
+    /// Makes the offers of a client that was told so, if there are any.
+    pub(crate) fn of(options: &ClientOptions) -> Option<Self> {
+        let tuning = options.common.per_message_deflate;
+        let offers = &options.per_message_compression_offers;
+        let (offers, order) = match offers.is_empty() {
+            true => (vec![offered(&tuning?)], Order::Ours),
+            false => {
+                let offers = offers.iter().map(PerMessageDeflateOffer::parameters);
+                (offers.collect(), Order::ClientFirst)
+            }
+        };
+        Some(Self {
+            offers,
+            order,
+            policy: options.per_message_compression_accept.clone(),
+            options: tuning,
+        })
+    }
+
+    /// Writes the value of the header.
+    pub(crate) fn header(&self) -> String {
+        let offers = self.offers.iter().map(|offer| print(*offer, self.order));
+        let offers: Vec<_> = offers.map(|offer| offer.to_string()).collect();
+        offers.join(", ")
+    }
+
+    /// Judges the response, which has to fit one of the offers.
+    pub(crate) fn accept(&self, response: &Offer) -> Result<Settlement, NegotiationError> {
+        let answered = parse(response, BareBits::Forbidden)?;
+        let mut fault = NegotiationError::NotOffered;
+        let fits = self.offers.iter().rev().any(|offer| {
+            // What is wrong by the first offer is what is told.
+            let fits = fits(offer, &answered);
+            fits.map_err(|error| fault = error).is_ok()
+        });
+        if !fits {
+            return Err(fault);
+        }
+        let options = self.options.unwrap_or_default();
+        let Some(policy) = &self.policy else {
+            return Ok((self.agreed(answered), options));
+        };
+        let response = PerMessageDeflateResponse::of(answered);
+        let accept = (policy.0)(&response).filter(|accept| *accept.response() == response);
+        let accept = accept.ok_or(NegotiationError::Declined)?;
+        Ok((self.agreed(accept.effect()), accept.options(options)))
+    }
+
+    /// Returns what is agreed. Options that made the offer bind this end, too.
+    fn agreed(&self, answered: Parameters) -> DeflateParameters {
+        agreed(match (self.order, &self.options) {
+            (Order::Ours, Some(options)) => bound(answered, options),
+            _ => answered,
+        })
+    }
 }
 
 /// Tells whether this is an offer or answer of the extension.
@@ -109,6 +216,38 @@ pub fn is_deflate(offer: &Offer) -> bool {
     offer.name.eq_ignore_ascii_case(NAME)
 }
 
+impl TryFrom<&Offer> for PerMessageDeflateOffer {
+    type Error = NegotiationError;
+
+    /// Reads the offer of a client (RFC 7692 §7.1).
+    ///
+    /// Fails on another extension, on a parameter that is not valid, and on one that demands a window
+    /// of 8 bits of the server, which zlib does not have.
+    fn try_from(offer: &Offer) -> Result<Self, NegotiationError> {
+        let parameters = parse(offer, BareBits::Allowed)?;
+        if parameters
+            .server_max_window_bits
+            .is_some_and(|bits| bits < MIN_BITS)
+        {
+            let parameter = SERVER_MAX_WINDOW_BITS;
+            return Err(NegotiationError::Parameter { parameter });
+        }
+        Ok(Self::of(parameters))
+    }
+}
+
+impl TryFrom<&Offer> for PerMessageDeflateResponse {
+    type Error = NegotiationError;
+
+    /// Reads the response of a server (RFC 7692 §7.1).
+    ///
+    /// Fails on another extension and on a parameter that is not valid.
+    fn try_from(response: &Offer) -> Result<Self, NegotiationError> {
+        parse(response, BareBits::Forbidden).map(Self::of)
+    }
+}
+
+/// Answers an offer as a server that was given options.
 fn answer_one(
     offered: &Parameters,
     options: &DeflateOptions,
@@ -118,50 +257,93 @@ fn answer_one(
         return None;
     }
     let server_bits = limit.min(options.server_max_window_bits);
-    // §7.1.2.2: "If a received extension negotiation offer doesn't have the
-    // 'client_max_window_bits' extension parameter, the corresponding extension negotiation
-    // response to the offer MUST NOT include" it.
-    let client_bits = match offered.client_max_window_bits {
-        None => MAX_BITS,
-        Some(Bits::Bare) => options.client_max_window_bits,
-        Some(Bits::At(bits)) => bits.min(options.client_max_window_bits),
-    };
-    let agreed = DeflateParameters {
+    let was_limited = offered.server_max_window_bits.is_some();
+    let response = Parameters {
         server_no_context_takeover: offered.server_no_context_takeover
             || options.server_no_context_takeover,
         client_no_context_takeover: offered.client_no_context_takeover
             || options.client_no_context_takeover,
-        server_max_window_bits: server_bits,
-        client_max_window_bits: client_bits,
-    };
-    let was_limited = offered.server_max_window_bits.is_some();
-    let response = Parameters {
-        server_no_context_takeover: agreed.server_no_context_takeover,
-        client_no_context_takeover: agreed.client_no_context_takeover,
         server_max_window_bits: (was_limited || server_bits < MAX_BITS).then_some(server_bits),
         client_max_window_bits: match offered.client_max_window_bits {
-            Some(Bits::Bare) if client_bits == MAX_BITS => None,
-            Some(_) => Some(Bits::At(client_bits)),
+            Some(Bits::Bare) if options.client_max_window_bits == MAX_BITS => None,
+            Some(Bits::Bare) => Some(Bits::At(options.client_max_window_bits)),
+            Some(Bits::At(bits)) => Some(Bits::At(bits.min(options.client_max_window_bits))),
+            // §7.1.2.2: "If a received extension negotiation offer doesn't have the
+            // 'client_max_window_bits' extension parameter, the corresponding extension negotiation
+            // response to the offer MUST NOT include" it.
             None => None,
         },
     };
-    Some((agreed, response.print()))
+    Some((agreed(response), print(response, Order::Ours)))
 }
 
-/// The parameters of one offer or answer, each at most once.
-#[derive(Clone, Copy, Default)]
-struct Parameters {
-    server_no_context_takeover: bool,
-    client_no_context_takeover: bool,
-    server_max_window_bits: Option<u8>,
-    client_max_window_bits: Option<Bits>,
+/// Returns what a client with these options offers.
+fn offered(options: &DeflateOptions) -> Parameters {
+    let (server_bits, client_bits) = (
+        options.server_max_window_bits,
+        options.client_max_window_bits,
+    );
+    Parameters {
+        server_no_context_takeover: options.server_no_context_takeover,
+        client_no_context_takeover: options.client_no_context_takeover,
+        server_max_window_bits: (server_bits < MAX_BITS).then_some(server_bits),
+        client_max_window_bits: Some(match client_bits < MAX_BITS {
+            true => Bits::At(client_bits),
+            false => Bits::Bare,
+        }),
+    }
 }
 
-/// A number of window bits, which an offer may leave open.
-#[derive(Clone, Copy)]
-enum Bits {
-    Bare,
-    At(u8),
+/// Checks that an answer is one to this offer.
+fn fits(offered: &Parameters, answered: &Parameters) -> Result<(), NegotiationError> {
+    if offered.server_no_context_takeover && !answered.server_no_context_takeover {
+        let parameter = SERVER_NO_CONTEXT_TAKEOVER;
+        return Err(NegotiationError::Missing { parameter });
+    }
+    let parameter = SERVER_MAX_WINDOW_BITS;
+    match (
+        offered.server_max_window_bits,
+        answered.server_max_window_bits,
+    ) {
+        (Some(_), None) => return Err(NegotiationError::Missing { parameter }),
+        (Some(most), Some(bits)) if bits > most => {
+            return Err(NegotiationError::Parameter { parameter });
+        }
+        _ => {}
+    }
+    let parameter = CLIENT_MAX_WINDOW_BITS;
+    match (
+        offered.client_max_window_bits,
+        answered.client_max_window_bits,
+    ) {
+        (None, Some(_)) => Err(NegotiationError::Parameter { parameter }),
+        (Some(Bits::At(most)), Some(Bits::At(bits))) if bits > most => {
+            Err(NegotiationError::Parameter { parameter })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds to an answer what a client with these options does without having been asked to.
+fn bound(mut answered: Parameters, options: &DeflateOptions) -> Parameters {
+    // §7.1.1.2: a client may forget its window without having been asked to.
+    answered.client_no_context_takeover |= options.client_no_context_takeover;
+    let own = Bits::At(options.client_max_window_bits);
+    answered.client_max_window_bits = answered.client_max_window_bits.or(Some(own));
+    answered
+}
+
+/// Returns what parameters mean where they leave something out.
+fn agreed(parameters: Parameters) -> DeflateParameters {
+    DeflateParameters {
+        server_no_context_takeover: parameters.server_no_context_takeover,
+        client_no_context_takeover: parameters.client_no_context_takeover,
+        server_max_window_bits: parameters.server_max_window_bits.unwrap_or(MAX_BITS),
+        client_max_window_bits: match parameters.client_max_window_bits {
+            Some(Bits::At(bits)) => bits,
+            Some(Bits::Bare) | None => MAX_BITS,
+        },
+    }
 }
 
 /// Whether `client_max_window_bits` may come without a value: in offers alone (§7.1.2.2).
@@ -171,67 +353,57 @@ enum BareBits {
     Forbidden,
 }
 
-impl Parameters {
-    fn parse(offer: &Offer, bare: BareBits) -> Result<Self, NegotiationError> {
-        let mut parameters = Self::default();
-        for parameter in &offer.parameters {
-            let value = parameter.value.as_deref();
-            let known = KNOWN
-                .into_iter()
-                .find(|known| known.eq_ignore_ascii_case(&parameter.name));
-            let is_first_and_valid = match known {
-                Some(SERVER_NO_CONTEXT_TAKEOVER) => {
-                    value.is_none() && set(&mut parameters.server_no_context_takeover)
-                }
-                Some(CLIENT_NO_CONTEXT_TAKEOVER) => {
-                    value.is_none() && set(&mut parameters.client_no_context_takeover)
-                }
-                Some(SERVER_MAX_WINDOW_BITS) => {
-                    let bits = value.and_then(window_bits);
-                    bits.is_some() && parameters.server_max_window_bits.is_none() && {
-                        parameters.server_max_window_bits = bits;
-                        true
-                    }
-                }
-                Some(CLIENT_MAX_WINDOW_BITS) => {
-                    let bits = match value {
-                        None => (bare == BareBits::Allowed).then_some(Bits::Bare),
-                        Some(value) => window_bits(value).map(Bits::At),
-                    };
-                    bits.is_some() && parameters.client_max_window_bits.is_none() && {
-                        parameters.client_max_window_bits = bits;
-                        true
-                    }
-                }
-                _ => false,
-            };
-            if !is_first_and_valid {
-                let parameter = known.unwrap_or("unknown");
-                return Err(NegotiationError::Parameter { parameter });
-            }
-        }
-        Ok(parameters)
+fn parse(offer: &Offer, bare: BareBits) -> Result<Parameters, NegotiationError> {
+    if !is_deflate(offer) {
+        return Err(NegotiationError::NotOffered);
     }
+    let mut parameters = Parameters::default();
+    for parameter in &offer.parameters {
+        let value = parameter.value.as_deref();
+        let known = KNOWN
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(&parameter.name));
+        let is_first_and_valid = match known {
+            Some(SERVER_NO_CONTEXT_TAKEOVER) => {
+                value.is_none() && set(&mut parameters.server_no_context_takeover)
+            }
+            Some(CLIENT_NO_CONTEXT_TAKEOVER) => {
+                value.is_none() && set(&mut parameters.client_no_context_takeover)
+            }
+            Some(SERVER_MAX_WINDOW_BITS) => {
+                let bits = value.and_then(window_bits);
+                bits.is_some() && parameters.server_max_window_bits.is_none() && {
+                    parameters.server_max_window_bits = bits;
+                    true
+                }
+            }
+            Some(CLIENT_MAX_WINDOW_BITS) => {
+                let bits = match value {
+                    None => (bare == BareBits::Allowed).then_some(Bits::Bare),
+                    Some(value) => window_bits(value).map(Bits::At),
+                };
+                bits.is_some() && parameters.client_max_window_bits.is_none() && {
+                    parameters.client_max_window_bits = bits;
+                    true
+                }
+            }
+            _ => false,
+        };
+        if !is_first_and_valid {
+            let parameter = known.unwrap_or("unknown");
+            return Err(NegotiationError::Parameter { parameter });
+        }
+    }
+    Ok(parameters)
+}
 
-    fn print(self) -> Offer {
-        let mut offer = Offer::new(NAME);
-        if self.server_no_context_takeover {
-            offer = offer.parameter(SERVER_NO_CONTEXT_TAKEOVER, None);
-        }
-        if self.client_no_context_takeover {
-            offer = offer.parameter(CLIENT_NO_CONTEXT_TAKEOVER, None);
-        }
-        if let Some(bits) = self.server_max_window_bits {
-            offer = offer.parameter(SERVER_MAX_WINDOW_BITS, Some(&bits.to_string()));
-        }
-        match self.client_max_window_bits {
-            Some(Bits::Bare) => offer.parameter(CLIENT_MAX_WINDOW_BITS, None),
-            Some(Bits::At(bits)) => {
-                offer.parameter(CLIENT_MAX_WINDOW_BITS, Some(&bits.to_string()))
-            }
-            None => offer,
-        }
+fn print(parameters: Parameters, order: Order) -> Offer {
+    let mut offer = Offer::new(NAME);
+    for (name, value) in parameters.list(order) {
+        let value = value.map(|bits| bits.to_string());
+        offer = offer.parameter(name, value.as_deref());
     }
+    offer
 }
 
 /// Sets a flag; tells whether it was not set before.
@@ -254,18 +426,9 @@ fn window_bits(value: &str) -> Option<u8> {
     }
 }
 
-const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
-const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
-const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
-const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 const KNOWN: [&str; 4] = [
     SERVER_NO_CONTEXT_TAKEOVER,
     CLIENT_NO_CONTEXT_TAKEOVER,
     SERVER_MAX_WINDOW_BITS,
     CLIENT_MAX_WINDOW_BITS,
 ];
-
-/// The smallest window that zlib compresses with.
-const MIN_BITS: u8 = 9;
-/// The window where nothing is said (§7.1.2).
-const MAX_BITS: u8 = 15;

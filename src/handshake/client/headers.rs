@@ -2,10 +2,9 @@
 
 use http::{HeaderMap, header};
 
-use crate::extension::deflate::{DeflateParameters, negotiate};
+use crate::extension::deflate::negotiate::{self, Offered, Settlement};
 use crate::extension::{NegotiationError, Offer};
 use crate::handshake::{HandshakeError, at_most_once, exactly_once, has_token, joined};
-use crate::options::DeflateOptions;
 
 /// `Upgrade`: exactly once, `websocket` and nothing else.
 pub(super) fn upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
@@ -34,8 +33,8 @@ pub(super) fn accept(headers: &HeaderMap, expected: &str) -> Result<(), Handshak
 /// (RFC 6455 §9.1, RFC 7692 §5.1).
 pub(super) fn extensions(
     headers: &HeaderMap,
-    offered: Option<&DeflateOptions>,
-) -> Result<(Vec<Offer>, Option<DeflateParameters>), HandshakeError> {
+    offered: Option<&Offered>,
+) -> Result<(Vec<Offer>, Option<Settlement>), HandshakeError> {
     let name = "sec-websocket-extensions";
     let Some(list) = joined(headers, &header::SEC_WEBSOCKET_EXTENSIONS, name)? else {
         return Ok((Vec::new(), None));
@@ -48,7 +47,7 @@ pub(super) fn extensions(
         if agreed.is_some() {
             return Err(NegotiationError::Repeated.into());
         }
-        agreed = Some(negotiate::accept(extension, offered)?);
+        agreed = Some(offered.accept(extension)?);
     }
     Ok((extensions, agreed))
 }

@@ -13,8 +13,8 @@ use http::{HeaderMap, StatusCode, Version, header};
 use super::url::{Url, UrlFault, default_port, host_header, resource};
 use super::write::HeadWriter;
 use super::{Agreed, HandshakeError, ResponseHead, accept_key};
-use crate::extension::deflate::negotiate;
-use crate::options::{ClientOptions, DeflateOptions, ExtraHeaders, authority, is_token};
+use crate::extension::deflate::negotiate::Offered;
+use crate::options::{ClientOptions, ExtraHeaders, authority, is_token};
 
 pub use connecting::ConnectingRequest;
 pub use response::ConnectionResponse;
@@ -24,7 +24,7 @@ pub use response::ConnectionResponse;
 pub struct Sent {
     accept: String,
     protocols: Vec<String>,
-    deflate: Option<DeflateOptions>,
+    deflate: Option<Offered>,
 }
 
 /// Makes the request of an opening handshake (RFC 6455 §4.1).
@@ -75,10 +75,9 @@ pub fn request(
     if !protocols.is_empty() {
         head.header("Sec-WebSocket-Protocol", protocols.join(", "));
     }
-    let deflate = options.common.per_message_deflate;
-    if let Some(deflate) = &deflate {
-        let offer = negotiate::offer(deflate);
-        head.header("Sec-WebSocket-Extensions", offer.to_string());
+    let deflate = Offered::of(options);
+    if let Some(offered) = &deflate {
+        head.header("Sec-WebSocket-Extensions", offered.header());
     }
     head.header("Sec-WebSocket-Version", "13");
     let sent = Sent {
@@ -117,8 +116,8 @@ pub fn check(
     let protocol = headers::protocol(&headers, &sent.protocols)?;
     let agreed = Agreed {
         subprotocol: protocol.clone(),
-        deflate,
-        deflate_options: sent.deflate.unwrap_or_default(),
+        deflate: deflate.map(|(parameters, _)| parameters),
+        deflate_options: deflate.map(|(_, options)| options).unwrap_or_default(),
     };
     let response = ConnectionResponse::new(headers, protocol, extensions);
     Ok((response, agreed))

@@ -105,10 +105,7 @@ pub fn accept(
     if protocol.is_some_and(|protocol| !request.protocols().contains(protocol)) {
         return Err(HandshakeError::SubprotocolNotOffered);
     }
-    let deflate = options
-        .common
-        .per_message_deflate
-        .and_then(|deflate| negotiate::answer(request.extensions(), &deflate));
+    let deflate = negotiate::settle(request.extensions(), options);
 
     let mut head = HeadWriter::response(StatusCode::SWITCHING_PROTOCOLS, "Switching Protocols");
     server_header(&mut head, options);
@@ -120,13 +117,13 @@ pub fn accept(
         head.header("Sec-WebSocket-Protocol", protocol);
     }
     head.header("Sec-WebSocket-Accept", accept_key(request.key()));
-    if let Some((_, response)) = &deflate {
-        head.header("Sec-WebSocket-Extensions", response.to_string());
+    if let Some(settled) = &deflate {
+        head.header("Sec-WebSocket-Extensions", settled.answer.to_string());
     }
     let agreed = Agreed {
         subprotocol: protocol.cloned(),
-        deflate: deflate.map(|(parameters, _)| parameters),
-        deflate_options: options.common.per_message_deflate.unwrap_or_default(),
+        deflate: deflate.as_ref().map(|settled| settled.parameters),
+        deflate_options: deflate.map(|settled| settled.options).unwrap_or_default(),
     };
     Ok((head.finish(b""), agreed))
 }
