@@ -1,4 +1,5 @@
-//! A connection on callbacks that lasts, on blocking sockets, with a trace of what goes over the wire.
+//! A connection on callbacks that lasts, on blocking sockets, with a trace of what goes over the wire
+//! on the standard error.
 //!
 //! ```sh
 //! cargo run --release --example echo_server
@@ -30,7 +31,7 @@ fn on_open(ws: &WebSocket) -> HandlerResult {
 }
 
 pub(crate) fn long_lived_connection(url: &str) -> motorway::Result<CloseInfo> {
-    WebSocketApp::new(Connector::new(url)?.trace(|trace| println!("{trace}")))
+    WebSocketApp::new(Connector::new(url)?)
         .on_open(on_open)
         .on_message(on_message)
         .on_error(on_error)
@@ -39,6 +40,7 @@ pub(crate) fn long_lived_connection(url: &str) -> motorway::Result<CloseInfo> {
 }
 
 fn main() -> motorway::Result<()> {
+    motorway::enable_trace();
     let url = std::env::args().nth(1);
     long_lived_connection(url.as_deref().unwrap_or("ws://localhost:4040/")).map(|_| ())
 }

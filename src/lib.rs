@@ -25,6 +25,8 @@ mod error;
 #[cfg(feature = "tokio")]
 pub mod guide;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
+mod observe;
+#[cfg(any(feature = "tokio", feature = "blocking"))]
 mod random;
 #[cfg(feature = "tokio")]
 mod server;
@@ -68,6 +70,8 @@ pub use client::{
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+pub use observe::{Trace, disable_trace, enable_trace, enable_trace_with};
 #[cfg(feature = "tokio")]
 pub use server::{
     HandlerProtocol, Router, Server, WebSocketServerFactory, WebSocketServerProtocol, serve,

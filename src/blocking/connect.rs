@@ -3,12 +3,12 @@
 use super::opening::Shaking;
 use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
-use super::trace::{Trace, Tracer};
 use super::transport::Tcp;
 use crate::connection::{Rules, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::client::{self, ConnectingRequest};
 use crate::handshake::{HeadLimits, HeadReader, TransportDetails, Url};
+use crate::observe::{HeadLog, Trace, Tracer};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
 use crate::random;
@@ -110,7 +110,8 @@ impl Connector {
     }
 
     /// Shows everything that goes over the wire to `tracer`: for the search of faults, since it may
-    /// hold secrets. A panic of it is passed over.
+    /// hold secrets, also in the heads: cookies, passwords, tokens. A panic of it is passed over.
+    /// [`enable_trace`](crate::enable_trace) shows all connections of the process.
     pub fn trace(mut self, tracer: impl Fn(Trace<'_>) + Send + Sync + 'static) -> Self {
         self.tracer = Some(Arc::new(tracer));
         self
@@ -188,16 +189,16 @@ impl Connector {
         let options = &self.options;
         let key = random::octets();
         let (request, sent) = client::request(&self.url, options, self.request.as_ref(), key)?;
+        let heads = HeadLog::new(&options.common);
         self.show(Trace::Request(&request));
+        heads.request(&peer, &request);
         shaking.write_all(&request)?;
         let mut reader = HeadReader::new(HeadLimits::from(options));
         let read = shaking.read_head(|octets| reader.response(octets))?;
         self.show(Trace::Response(&read.octets));
+        heads.response(&peer, &read.octets);
         let (mut response, agreed) = client::check(read.head, &sent)?;
         response.set_peer(peer.clone());
-        if !read.early.is_empty() {
-            self.show(Trace::Received(&read.early));
-        }
         let opened = Opened {
             transport: shaking.transport,
             opening: Opening::Response(Box::new(response)),

@@ -42,13 +42,12 @@ mod security;
 mod server;
 mod shared;
 mod stream;
-mod trace;
 mod transport;
 mod websocket;
 
+pub use crate::observe::Trace;
 pub use app::WebSocketApp;
 pub use connect::{Connector, connect};
 pub use server::{Server, Stopper, serve};
 pub use stream::{Received, WebSocketStream};
-pub use trace::Trace;
 pub use websocket::WebSocket;

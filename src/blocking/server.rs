@@ -12,6 +12,7 @@ use crate::handshake::server::{
     self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest,
 };
 use crate::handshake::{HandshakeError, HeadLimits, HeadReader, TransportDetails};
+use crate::observe::HeadLog;
 use crate::options::ServerOptions;
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
@@ -246,11 +247,13 @@ impl Server {
         let (shaking, details) = self
             .security
             .shake_hands(Tcp::new(stream)?, details, time)?;
+        let (heads, named) = (HeadLog::new(&options.common), details.peer().clone());
         let mut reader = HeadReader::new(HeadLimits::from(options));
         let read = match shaking.read_head(|octets| reader.request(octets)) {
             Err(Error::Handshake(error)) => return self.refuse(shaking, *error),
             read => read?,
         };
+        heads.request(&named, &read.octets);
         if self.stopping.exceeds(options.max_connections) {
             return self.refuse(shaking, HandshakeError::TooManyConnections);
         }
@@ -277,6 +280,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) => return self.refuse(shaking, error),
             };
+        heads.response(&named, &response);
         shaking.write_all(&response)?;
         let opened = Opened {
             transport: shaking.transport,

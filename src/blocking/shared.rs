@@ -5,9 +5,9 @@
 //! others wait for those two to tell them.
 
 use super::core::Core;
-use super::trace::{Trace, Tracer};
 use super::transport::{Transport, is_pause};
 use crate::connection::CloseCause;
+use crate::observe::{Direction, WireLog};
 use bytes::BytesMut;
 use std::fmt;
 use std::net::Shutdown;
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     changed: Condvar,
     transport: Box<dyn Transport>,
-    tracer: Option<Tracer>,
+    wire: Option<Mutex<WireLog>>,
     /// What the stream was told of its end.
     shut_down: Mutex<Option<Shutdown>>,
 }
@@ -47,12 +47,12 @@ struct Call {
 type Locked<'a> = MutexGuard<'a, Core>;
 
 impl Shared {
-    pub(super) fn new(core: Core, transport: Box<dyn Transport>, tracer: Option<Tracer>) -> Self {
+    pub(super) fn new(core: Core, transport: Box<dyn Transport>, wire: Option<WireLog>) -> Self {
         Self {
             core: Mutex::new(core),
             changed: Condvar::new(),
             transport,
-            tracer,
+            wire: wire.map(Mutex::new),
             shut_down: Mutex::new(None),
         }
     }
@@ -157,7 +157,7 @@ impl Shared {
             Err(error) => Err(error),
         };
         if let Ok(Some(count)) = wrote {
-            self.trace(Trace::Sent(octets.get(..count).unwrap_or_default()));
+            self.show(Direction::Sent, octets.get(..count).unwrap_or_default());
         }
         let mut core = self.lock();
         core.writing = false;
@@ -182,7 +182,7 @@ impl Shared {
             buffer.truncate(count);
         }
         if let Ok(1..) = read {
-            self.trace(Trace::Received(&buffer));
+            self.show(Direction::Received, &buffer);
         }
         let mut core = self.lock();
         core.reading = false;
@@ -211,10 +211,11 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn trace(&self, trace: Trace<'_>) {
-        if let Some(tracer) = &self.tracer {
-            // The other threads wait for this one to come back; its panic was printed.
-            let _ = catch_unwind(AssertUnwindSafe(|| tracer(trace)));
+    fn show(&self, direction: Direction, octets: &[u8]) {
+        if let Some(wire) = &self.wire {
+            let mut wire = wire.lock().unwrap_or_else(PoisonError::into_inner);
+            // The other threads wait for this one to come back, so that it must not panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| wire.show(direction, octets)));
         }
     }
 

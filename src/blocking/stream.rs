@@ -2,7 +2,6 @@
 
 use super::core::Core;
 use super::shared::Shared;
-use super::trace::Tracer;
 use super::transport::Transport;
 use super::websocket::{Inner, WebSocket, after};
 use crate::close::{CloseCode, CloseFrame};
@@ -12,6 +11,7 @@ use crate::handshake::Agreed;
 use crate::handshake::client::ConnectionResponse;
 use crate::handshake::server::ConnectionRequest;
 use crate::message::Message;
+use crate::observe::{Direction, Tracer, WireLog, next_id, tracer};
 use crate::peer::Peer;
 use crate::random::masking_key;
 use bytes::BytesMut;
@@ -84,21 +84,26 @@ pub(super) struct Opened {
 }
 
 impl WebSocketStream {
-    pub(super) fn new(opened: Opened, rules: Rules, tracer: Option<Tracer>) -> Self {
+    pub(super) fn new(opened: Opened, rules: Rules, own: Option<Tracer>) -> Self {
         let deflate = opened.agreed.deflate.map(|parameters| DeflateSettings {
             parameters,
             options: opened.agreed.deflate_options,
         });
         let now = Instant::now();
         let write_stall = rules.write_stall;
+        let tracers = own.into_iter().chain(tracer()).collect();
+        let mut wire = WireLog::new(&rules, (next_id(), &opened.peer), tracers);
         let mut connection = Connection::new(rules, deflate.as_ref(), Box::new(masking_key), now);
         let mut early = BytesMut::from(&*opened.early);
         if !early.is_empty() {
+            if let Some(wire) = &mut wire {
+                wire.show(Direction::Received, &early);
+            }
             connection.receive(&mut early, now);
         }
         let core = Core::new(connection, write_stall);
         let inner = Inner {
-            shared: Shared::new(core, opened.transport, tracer),
+            shared: Shared::new(core, opened.transport, wire),
             peer: opened.peer,
             path: opened.path,
             subprotocol: opened.agreed.subprotocol,

@@ -11,6 +11,7 @@ use crate::error::{Error, HandlerError, Result};
 use crate::handshake::client::{self, ConnectionResponse};
 use crate::handshake::server;
 use crate::handshake::{Agreed, HeadLimits, HeadReader, TransportDetails, Url};
+use crate::observe::{HeadLog, Interest, Observation, next_id, span};
 use crate::options::ClientOptions;
 use crate::stream::{Driving, Heads, Owner, WebSocketStream};
 use crate::transport::{
@@ -19,6 +20,7 @@ use crate::transport::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// What a connection is made with.
 pub(super) struct Target<P> {
@@ -111,9 +113,15 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
         details,
         since,
     };
-    match opening.shake_hands(stream, &mut handler).await {
+    let (id, peer) = (next_id(), opening.details.peer());
+    let span = span(id, peer);
+    span.record("path", opening.path());
+    let shaking = opening.shake_hands(stream, &mut handler);
+    match shaking.instrument(span.clone()).await {
         Ok((stream, (request, response), agreed, early)) => {
-            let (ws, receiver) = opening.halves(agreed);
+            span.record("subprotocol", &agreed.subprotocol);
+            let observation = Observation::new(&opening.rules, (id, peer), Interest { span });
+            let (ws, receiver) = opening.halves(agreed, (id, observation));
             let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
             driver
                 .begin(async |handler: &mut ClientHandler<P>| {
@@ -129,12 +137,14 @@ async fn open<P: WebSocketClientProtocol, S: Stream>(
             })
         }
         Err(error) => {
-            let peer = opening.details.peer();
-            tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
-            let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
-            // Whatever comes of these, there is nothing left to close.
-            let _ = catch_panic(handler.on_error(&error)).await;
-            let _ = catch_panic(handler.on_close(info)).await;
+            let telling = async {
+                tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
+                let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
+                // Whatever comes of these, there is nothing left to close.
+                let _ = catch_panic(handler.on_error(&error)).await;
+                let _ = catch_panic(handler.on_close(info)).await;
+            };
+            telling.instrument(span).await;
             Err(error)
         }
     }
@@ -173,29 +183,44 @@ impl Opening {
             .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
         let key = random_octets();
         let (request, sent) = client::request(&self.url, &self.options, connecting.as_ref(), key)?;
+        let (heads, peer) = (HeadLog::new(&self.options.common), self.details.peer());
+        heads.request(peer, &request);
         let limits = HeadLimits::from(&*self.options);
         let exchange = async {
             write_all(&mut stream, &request).await?;
             read_response(&mut stream, HeadReader::new(limits)).await
         };
-        let (head, early) = within(deadline, exchange)
+        let read = within(deadline, exchange)
             .await
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-        let (mut response, agreed) = client::check(head, &sent)?;
+        heads.response(peer, &read.octets);
+        let early = read.early;
+        let (mut response, agreed) = client::check(read.head, &sent)?;
         response.set_peer(self.details.peer().clone());
         Ok((stream, (request, response), agreed, early))
     }
 
-    fn halves(&self, agreed: Agreed) -> (WebSocket, Receiver) {
+    /// The path of the request, without the query.
+    fn path(&self) -> &str {
+        self.url.resource().split('?').next().unwrap_or("/")
+    }
+
+    fn halves(
+        &self,
+        agreed: Agreed,
+        (id, observation): (u64, Option<Box<Observation>>),
+    ) -> (WebSocket, Receiver) {
         let rules = &self.rules;
         let deflate = agreed.deflate.map(|parameters| DeflateSettings {
             parameters,
             options: agreed.deflate_options,
         });
         let facts = Facts {
+            id,
             peer: self.details.peer().clone(),
-            path: self.url.resource().split('?').next().unwrap_or("/").into(),
+            path: self.path().into(),
             subprotocol: agreed.subprotocol.map(Into::into),
+            observation,
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
         let ws = WebSocket::new(facts, sender, Arc::clone(rules));

@@ -79,6 +79,10 @@ pub struct Rules {
     pub write_stall: Option<Duration>,
     /// Automatic pings, if any.
     pub auto_ping: Option<AutoPing>,
+    /// Whether reads and writes are logged. By those who make them: the engine logs nothing.
+    pub log_octets: bool,
+    /// Whether frames are logged, likewise.
+    pub log_frames: bool,
 }
 
 impl Rules {
@@ -134,6 +138,8 @@ impl Rules {
                 size: options.auto_ping_size,
                 restart_on_any_traffic: options.auto_ping_restart_on_any_traffic,
             }),
+            log_octets: options.log_octets,
+            log_frames: options.log_frames,
         }
     }
 }

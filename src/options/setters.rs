@@ -222,6 +222,31 @@ macro_rules! shared_setters {
             self.common.protocols = protocols.into_iter().map(Into::into).collect();
             self
         }
+
+        /// Sets whether each read and write is logged in hexadecimal, at most 1 KiB of each: as an
+        /// event of `tracing` at the level TRACE with the target `motorway::octets`.
+        ///
+        /// With it the heads of the opening handshake are logged at DEBUG, target
+        /// `motorway::handshake`, but for the values of `Authorization`, `Proxy-Authorization`,
+        /// `Cookie` and `Set-Cookie`. Default: false, which costs one branch.
+        #[must_use]
+        pub fn log_octets(mut self, log: bool) -> Self {
+            self.common.log_octets = log;
+            self
+        }
+
+        /// Sets whether each frame is logged, as it is on the wire: as an event of `tracing` at the
+        /// level DEBUG with the target `motorway::frames` and the fields `direction`, `fin`, `rsv`,
+        /// `opcode`, `mask`, `length` and `payload`, of which at most 256 octets are shown: of text
+        /// the text, of anything else and of what is compressed hexadecimal digits.
+        ///
+        /// With it the heads of the opening handshake are logged as with `log_octets`. Default:
+        /// false, which costs one branch.
+        #[must_use]
+        pub fn log_frames(mut self, log: bool) -> Self {
+            self.common.log_frames = log;
+            self
+        }
     };
 }
 

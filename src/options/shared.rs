@@ -32,6 +32,8 @@ pub(crate) struct CommonOptions {
     pub(crate) max_headers: usize,
     pub(crate) headers: ExtraHeaders,
     pub(crate) protocols: Vec<String>,
+    pub(crate) log_octets: bool,
+    pub(crate) log_frames: bool,
 }
 
 impl CommonOptions {
@@ -145,6 +147,8 @@ impl Default for CommonOptions {
             max_headers: 128,
             headers: ExtraHeaders::default(),
             protocols: Vec::new(),
+            log_octets: false,
+            log_frames: false,
         }
     }
 }

@@ -74,6 +74,7 @@ impl Companion {
                     driving = None;
                 }
                 if let Some(handler) = handling.as_mut().as_pin_mut() {
+                    let _entered = ws.enter();
                     match handler.poll(context) {
                         Poll::Ready(outcome) => {
                             handling.set(None);

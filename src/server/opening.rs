@@ -15,10 +15,11 @@ use crate::handshake::server::{
 use crate::handshake::{
     Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead, TransportDetails,
 };
+use crate::observe::{HeadLog, Interest, Observation, next_id, span};
 use crate::options::Networks;
 use crate::peer::Peer;
 use crate::transport::{
-    Driver, Facts, Handler, Stream, WebSocket, catch_panic, close_stream, masking_key,
+    Driver, Facts, Handler, Read, Stream, WebSocket, catch_panic, close_stream, masking_key,
     read_proxy_header, read_request, within, write_all,
 };
 use http::StatusCode;
@@ -26,6 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, timeout};
+use tracing::{Instrument, Span};
 
 /// The head of a request, and what goes with it.
 pub(super) struct Arrived {
@@ -67,12 +69,13 @@ impl<P: WebSocketServerProtocol> Serve for FactoryShared<P> {
             let incoming = arriving.await?;
             let settings = Self::settings(&self);
             let (mut opening, counted) = Opening::new(settings, lifecycle, incoming);
-            let opened = match opening.read().await {
+            match opening.read().await {
                 Ok(arrived) => opening.run(&self, arrived, counted).await,
-                Err(error) => Err(error),
-            };
-            opening.log(opened.as_ref().err());
-            opened
+                Err(error) => {
+                    opening.log(Some(&error));
+                    Err(error)
+                }
+            }
         }))
     }
 }
@@ -80,8 +83,14 @@ impl<P: WebSocketServerProtocol> Serve for FactoryShared<P> {
 /// An opening handshake under way.
 pub(super) struct Opening<S> {
     stream: Option<S>,
+    /// The number that the connection is to have.
+    id: u64,
+    span: Span,
     details: TransportDetails,
     settings: Arc<Settings>,
+    heads: HeadLog,
+    /// The head of the request, as long as nobody has asked to see it.
+    request: Vec<u8>,
     deadline: Option<Instant>,
     lifecycle: Arc<Lifecycle>,
 }
@@ -95,7 +104,11 @@ impl<S: Stream> Opening<S> {
         let timeout = settings.options.common.open_handshake_timeout;
         let opening = Self {
             stream: Some(incoming.stream),
+            id: next_id(),
+            span: Span::none(),
             details: incoming.details,
+            heads: HeadLog::new(&settings.options.common),
+            request: Vec::new(),
             settings,
             deadline: timeout.map(|time| incoming.since + time),
             lifecycle,
@@ -105,7 +118,18 @@ impl<S: Stream> Opening<S> {
 
     /// Goes on under the options of the factory that a router has found.
     pub(super) fn adopt(&mut self, settings: Arc<Settings>) {
+        self.heads = HeadLog::new(&settings.options.common);
         self.settings = settings;
+        self.show_request();
+    }
+
+    fn show_request(&mut self) {
+        if self.heads.is_on() {
+            let request = std::mem::take(&mut self.request);
+            if !request.is_empty() {
+                self.heads.request(self.details.peer(), &request);
+            }
+        }
     }
 
     /// Finishes the handshake of a request that a router has read, and runs the connection.
@@ -116,9 +140,7 @@ impl<S: Stream> Opening<S> {
         counted: Counted,
     ) -> impl Future<Output = Served> + Send + 'static {
         run_opened(Box::pin(async move {
-            let opened = self.run(&factory, arrived, counted).await;
-            self.log(opened.as_ref().err());
-            opened
+            self.run(&factory, arrived, counted).await
         }))
     }
 
@@ -128,7 +150,24 @@ impl<S: Stream> Opening<S> {
         }
     }
 
+    /// Makes the span of the connection and opens it in there.
     async fn run<P: WebSocketServerProtocol>(
+        &mut self,
+        factory: &FactoryShared<P>,
+        arrived: Arrived,
+        counted: Counted,
+    ) -> Result<Opened<S, P>> {
+        self.span = span(self.id, self.details.peer());
+        let path = server::path_of(&arrived.head);
+        self.span.record("path", path);
+        let span = self.span.clone();
+        let opening = self.open(factory, arrived, counted);
+        let opened = opening.instrument(span).await;
+        self.span.in_scope(|| self.log(opened.as_ref().err()));
+        opened
+    }
+
+    async fn open<P: WebSocketServerProtocol>(
         &mut self,
         factory: &FactoryShared<P>,
         mut arrived: Arrived,
@@ -213,10 +252,16 @@ impl<S: Stream> Opening<S> {
         };
         match read {
             Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Ok(Ok((head, early))) => {
+            Ok(Ok(Read {
+                head,
+                octets,
+                early,
+            })) => {
                 if let Some(peer) = server::forwarded_peer(&head, options) {
                     self.details.set_peer(peer);
                 }
+                self.request = octets;
+                self.show_request();
                 Ok(Arrived {
                     head,
                     early,
@@ -338,6 +383,7 @@ impl<S: Stream> Opening<S> {
         let Some(mut stream) = self.stream.take() else {
             return Err(gone());
         };
+        self.heads.response(self.details.peer(), &response);
         let writing = within(self.deadline, write_all(&mut stream, &response));
         let written = self.lifecycle.unless_killed(writing).await?;
         self.stream = Some(stream);
@@ -354,10 +400,17 @@ impl<S: Stream> Opening<S> {
             parameters,
             options: agreed.deflate_options,
         });
+        self.span.record("subprotocol", &agreed.subprotocol);
+        let interest = Interest {
+            span: self.span.clone(),
+        };
+        let named = (self.id, self.details.peer());
         let facts = Facts {
+            id: self.id,
             peer: self.details.peer().clone(),
             path: request.path().into(),
             subprotocol: agreed.subprotocol.map(Into::into),
+            observation: Observation::new(rules, named, interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
         let ws = WebSocket::new(facts, sender, Arc::clone(rules));
@@ -390,6 +443,7 @@ impl<S: Stream> Opening<S> {
         let Some(mut stream) = self.stream.take() else {
             return Err(gone());
         };
+        self.heads.response(self.details.peer(), response);
         let answering = async {
             let writing = timeout(time, write_all(&mut stream, response));
             if matches!(writing.await, Ok(Ok(()))) {

@@ -83,7 +83,9 @@ impl<S: Stream, H: Handler> Driver<S, H> {
     async fn serve(&mut self) {
         // Nothing is bound here that is not needed across an await: it would live in the future.
         let ws = self.io.ws.clone();
-        self.io.received(self.input.len());
+        if !self.input.is_empty() {
+            self.io.received(&self.input);
+        }
         if !self.io.deaf {
             let callback = self.handler.on_open(&ws);
             self.io.call(pin!(callback), &self.input).await;
@@ -212,6 +214,7 @@ async fn say_goodbye<S: Stream, H: Handler>(io: &mut Io<S>, handler: &mut H) -> 
 }
 
 fn log_end(ws: &WebSocket, info: &CloseInfo) {
+    let _entered = ws.enter();
     let (connection, peer) = (ws.id(), ws.peer());
     match info.cause {
         CloseCause::Protocol(error) => {
@@ -220,6 +223,16 @@ fn log_end(ws: &WebSocket, info: &CloseInfo) {
         _ if info.was_clean => tracing::debug!(connection, %peer, %info, "connection closed"),
         _ => tracing::info!(connection, %peer, %info, "connection lost"),
     }
+}
+
+/// Polls a callback. The instance may be left in any state by a panic; after one it is only told the
+/// end.
+#[inline]
+fn poll_user<F: Future>(
+    callback: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> std::thread::Result<Poll<F::Output>> {
+    catch_unwind(AssertUnwindSafe(|| callback.poll(context)))
 }
 
 impl<S: Stream> Io<S> {
@@ -295,8 +308,14 @@ impl<S: Stream> Io<S> {
         F: Future<Output = HandlerResult>,
     {
         self.cork();
-        // The instance may be left in any state by a panic; after one it is only told the end.
-        match catch_unwind(AssertUnwindSafe(|| callback.poll(context))) {
+        let polled = match self.ws.0.observation() {
+            None => poll_user(callback, context),
+            Some(observation) => {
+                let _entered = observation.enter();
+                poll_user(callback, context)
+            }
+        };
+        match polled {
             Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Fault::Error)),
             Err(_) => Poll::Ready(Err(Fault::Panic)),
             Ok(Poll::Pending) => match self.meanwhile(context, rest) {
@@ -308,6 +327,8 @@ impl<S: Stream> Io<S> {
 
     #[cold]
     fn settle(&mut self, fault: Fault) {
+        let ws = self.ws.clone();
+        let _entered = ws.enter();
         let (connection, peer) = (self.ws.id(), self.ws.peer());
         self.deaf = true;
         match fault {

@@ -5,6 +5,7 @@ use super::io::{Io, Stream, add, now};
 use super::shared::LOW_WATER;
 use super::waiters::Wish;
 use crate::connection::{CloseCause, Output};
+use crate::observe::Direction;
 use bytes::Buf;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -122,7 +123,12 @@ impl<S: Stream> Io<S> {
         while output.has_remaining() {
             match poll_write(Pin::new(stream), context, output) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(length)) => output.advance(length),
+                Poll::Ready(Ok(length)) => {
+                    if let Some(observation) = self.ws.0.observation() {
+                        observation.moved(Direction::Sent, &front(output, length));
+                    }
+                    output.advance(length);
+                }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
@@ -141,6 +147,19 @@ impl<S: Stream> Io<S> {
         );
         Ok(())
     }
+}
+
+/// Copies the octets that one write has taken.
+#[cold]
+fn front(output: &Output, length: usize) -> Vec<u8> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = output.chunks_vectored(&mut slices);
+    let mut octets = Vec::with_capacity(length);
+    for slice in slices.iter().take(filled) {
+        let more = (length - octets.len()).min(slice.len());
+        octets.extend_from_slice(slice.get(..more).unwrap_or_default());
+    }
+    octets
 }
 
 fn poll_write<S: AsyncWrite>(

@@ -43,8 +43,8 @@ pub use io::Stream;
 #[cfg(feature = "rustls")]
 pub(crate) use opening::read_proxy_header_only;
 pub(crate) use opening::{
-    Panicked, catch_panic, close_stream, read_proxy_header, read_request, read_response, within,
-    write_all,
+    Panicked, Read, catch_panic, close_stream, read_proxy_header, read_request, read_response,
+    within, write_all,
 };
 pub(crate) use random::{masking_key, octets as random_octets};
 pub(crate) use shared::Facts;

@@ -37,36 +37,55 @@ pub(crate) async fn read_proxy_header_only<S: Stream>(stream: &mut S) -> Result<
     }
 }
 
-/// Reads the head of a request, of which these octets are there; returns it with what came after
-/// it.
+/// A head that was read.
+pub(crate) struct Read<T> {
+    pub(crate) head: T,
+    /// Its octets.
+    pub(crate) octets: Vec<u8>,
+    /// What came after it.
+    pub(crate) early: Vec<u8>,
+}
+
+impl<T> Read<T> {
+    fn new((head, length): (T, usize), mut octets: Vec<u8>) -> Self {
+        let early = octets.split_off(length);
+        Self {
+            head,
+            octets,
+            early,
+        }
+    }
+}
+
+/// Reads the head of a request, of which these octets are there.
 ///
 /// Fails with an error of the handshake that can be answered, or with one of the stream.
 pub(crate) async fn read_request<S: Stream>(
     stream: &mut S,
     mut reader: HeadReader,
     mut octets: Vec<u8>,
-) -> Result<(RequestHead, Vec<u8>)> {
+) -> Result<Read<RequestHead>> {
     loop {
         if octets.is_empty() {
             fill(stream, &mut octets).await?;
         }
-        if let Some((head, length)) = reader.request(&octets)? {
-            return Ok((head, octets.split_off(length)));
+        if let Some(head) = reader.request(&octets)? {
+            return Ok(Read::new(head, octets));
         }
         fill(stream, &mut octets).await?;
     }
 }
 
-/// Reads the head of a response; returns it with what came after it.
+/// Reads the head of a response.
 pub(crate) async fn read_response<S: Stream>(
     stream: &mut S,
     mut reader: HeadReader,
-) -> Result<(ResponseHead, Vec<u8>)> {
+) -> Result<Read<ResponseHead>> {
     let mut octets = Vec::new();
     loop {
         fill(stream, &mut octets).await?;
-        if let Some((head, length)) = reader.response(&octets)? {
-            return Ok((head, octets.split_off(length)));
+        if let Some(head) = reader.response(&octets)? {
+            return Ok(Read::new(head, octets));
         }
     }
 }

@@ -5,6 +5,7 @@ use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
 use super::shared::{Half, PendingPing, Why};
 use crate::connection::Ahead;
+use crate::observe::Direction;
 use bytes::BufMut;
 use std::io;
 use std::pin::Pin;
@@ -20,6 +21,9 @@ impl<S: Stream> Io<S> {
         };
         if let Some((mut room, most)) = self.receiver.direct() {
             let reading = poll_read_buf(Pin::new(stream), context, &mut (&mut room).limit(most));
+            if !room.is_empty() {
+                self.received(&room);
+            }
             let appended = self.receiver.appended(room);
             let length = ready!(reading)?;
             // The next read begins with a header, and perhaps with a small message.
@@ -28,7 +32,6 @@ impl<S: Stream> Io<S> {
                 self.end_of_stream();
                 return Poll::Ready(Ok(Turn::Ended));
             }
-            self.received(length);
             if let Err(error) = appended {
                 self.fail(error);
             }
@@ -43,12 +46,16 @@ impl<S: Stream> Io<S> {
             return Poll::Ready(Ok(Turn::Ended));
         }
         self.class.adapt(length);
-        self.received(length);
-        Poll::Ready(Ok(Turn::Input(lease.filled(length))))
+        let lease = lease.filled(length);
+        self.received(&lease);
+        Poll::Ready(Ok(Turn::Input(lease)))
     }
 
-    pub(super) fn received(&mut self, length: usize) {
-        add(&self.ws.0.traffic.octets_received, length as u64);
+    pub(super) fn received(&mut self, octets: &[u8]) {
+        add(&self.ws.0.traffic.octets_received, octets.len() as u64);
+        if let Some(observation) = self.ws.0.observation() {
+            observation.moved(Direction::Received, octets);
+        }
         if self.timers.watches_traffic() {
             self.timers.received(now());
         }
@@ -89,7 +96,7 @@ impl<S: Stream> Io<S> {
         let length = buffer.filled().len();
         let lease = lease.filled(length);
         if length > 0 {
-            self.received(length);
+            self.received(&lease);
             self.read_ahead(&lease, rest);
         }
         Poll::Ready(Ok(length))

@@ -11,6 +11,7 @@ use crate::connection::{
     CloseCause, CloseInfo, Output, Rules, SendError, Sender, check_size, write_message,
 };
 use crate::message::Message;
+use crate::observe::Observation;
 use crate::peer::Peer;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -40,12 +41,15 @@ pub(crate) struct Shared {
     half: Mutex<Half>,
 }
 
-/// What the opening handshake said about a connection.
+/// What the opening handshake said about a connection, and what looks at it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
+    /// The number of the connection; not 0.
+    pub(crate) id: u64,
     pub(crate) peer: Peer,
     pub(crate) path: Box<str>,
     pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) observation: Option<Box<Observation>>,
 }
 
 /// Counters that only the driver writes.
@@ -132,9 +136,8 @@ const DEAF: u8 = 8;
 
 impl Shared {
     pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<Rules>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let shared = Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: facts.id,
             facts,
             rules,
             flags: AtomicU8::new(0),
@@ -158,6 +161,12 @@ impl Shared {
         };
         shared.publish(&shared.lock());
         shared
+    }
+
+    /// Returns what looks at the connection, if anything does.
+    #[inline]
+    pub(crate) fn observation(&self) -> Option<&Observation> {
+        self.facts.observation.as_deref()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Half> {

@@ -10,6 +10,7 @@ use crate::connection::{
 };
 use crate::error::Result;
 use crate::message::{Message, Payload, Text};
+use crate::observe::Observation;
 use crate::peer::Peer;
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -20,6 +21,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::span::Entered;
 
 /// The handle of one connection: cheap to clone, usable from any task and thread.
 ///
@@ -322,6 +324,12 @@ impl WebSocket {
         self.0.facts.subprotocol.as_deref()
     }
 
+    /// Enters the span of the connection, if there is one, until what is returned is dropped.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        self.0.observation().map(Observation::enter)
+    }
+
     /// Does what may have to wait for room, or for the end of another message.
     pub(super) async fn wait_for_room(
         &self,
@@ -400,7 +408,11 @@ mod tests {
     async fn pings_that_are_given_up_are_forgotten() {
         let rules = Arc::new(Rules::server(&ServerOptions::default()));
         let sender = Sender::new(Arc::clone(&rules), None, Box::new(random::masking_key));
-        let ws = WebSocket::new(Facts::default(), sender, rules);
+        let facts = Facts {
+            id: crate::observe::next_id(),
+            ..Facts::default()
+        };
+        let ws = WebSocket::new(facts, sender, rules);
         for _ in 0..100 {
             let given_up = timeout(Duration::from_secs(1), ws.ping("")).await;
             assert!(given_up.is_err());

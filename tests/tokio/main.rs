@@ -30,6 +30,9 @@ mod http;
 mod io;
 #[cfg(test)]
 mod io_through;
+mod observe;
+#[cfg(test)]
+mod observed;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
