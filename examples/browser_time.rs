@@ -5,7 +5,8 @@
 //! ```
 
 use motorway::{
-    HandlerResult, HttpResponse, Server, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
+    HandlerResult, HttpResponse, Server, StatusCode, WebSocket, WebSocketServerFactory,
+    WebSocketServerProtocol,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,13 +25,19 @@ impl WebSocketServerProtocol for Time {
 
 pub(crate) async fn listen(address: &str) -> motorway::Result<Server> {
     let mut factory = WebSocketServerFactory::new(|| Time);
-    factory.on_http(|_| async { Some(HttpResponse::html(include_str!("pages/time.html"))) });
+    factory.on_http(|request| async move {
+        Some(match request.path() {
+            "/" => HttpResponse::html(include_str!("pages/time.html")),
+            _ => StatusCode::NOT_FOUND.into(),
+        })
+    });
     factory.listen(address).await
 }
 
 #[tokio::main]
 async fn main() -> motorway::Result<()> {
-    let server = listen("127.0.0.1:5678").await?;
+    let address = std::env::args().nth(1);
+    let server = listen(address.as_deref().unwrap_or("127.0.0.1:5678")).await?;
     println!("open http://{}/", server.local_addr());
     server.run_until(tokio::signal::ctrl_c()).await
 }

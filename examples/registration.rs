@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 pub(crate) type Connected = Arc<Mutex<HashSet<WebSocket>>>;
 
@@ -17,7 +18,7 @@ pub(crate) async fn handler(ws: WebSocketStream, connected: Connected) -> Handle
     for client in connected.lock().await.iter() {
         let _ = client.try_send("Hello!"); // one that is gone, or too slow, is passed over
     }
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    let _ = timeout(Duration::from_secs(10), ws.handle().closed()).await;
     connected.lock().await.remove(ws.handle());
     Ok(())
 }

@@ -90,8 +90,13 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// Binds a socket as the address and the options say.
+    /// Binds a socket as the address and the options say; an error names the address.
     pub(super) async fn bind(address: &ListenAddress, options: &ServerOptions) -> io::Result<Self> {
+        let bound = Self::bind_place(address, options).await;
+        bound.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+    }
+
+    async fn bind_place(address: &ListenAddress, options: &ServerOptions) -> io::Result<Self> {
         let backlog = address.backlog.unwrap_or(options.backlog);
         match &address.place {
             Place::Tcp { host, port } => {

@@ -1,74 +1,23 @@
 //! The examples, as their users run them.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::Once;
-
-/// Builds the examples, which `cargo test --test tls` does not do itself, once.
-fn build() {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--quiet", "--all-features"]);
-        for name in ["secure_server", "secure_client", "echo_tls"] {
-            cargo.args(["--example", name]);
-        }
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        // What cargo tells tests of their package would make it build dependencies anew.
-        for (name, _) in std::env::vars() {
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                cargo.env_remove(name);
-            }
-        }
-        assert!(cargo.status().unwrap().success());
-    });
-}
-
-/// An example, which cargo has put beside the folder of this test.
-fn example(name: &str) -> Command {
-    build();
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap().parent().unwrap();
-    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Command::new(folder.join("examples").join(name))
-}
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{complaint}");
-    text
-}
+use crate::process::{Running, example, output};
+use crate::world::{Told, dial};
+use motorway::{ClientTls, Roots};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[test]
 fn a_secure_client_is_greeted_by_a_secure_server() {
     let file = format!("motorway-localhost-{}.pem", std::process::id());
     let file = std::env::temp_dir().join(file);
     let mut server = example("secure_server");
-    let server = server.arg("127.0.0.1:0").arg(&file);
-    let mut server = Running(server.stdout(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    let (_, port) = line.rsplit_once(':').unwrap();
+    let server = Running::start(server.arg("127.0.0.1:0").arg(&file));
+    let port = server.find("listening on 127.0.0.1:");
 
     let url = format!("wss://localhost:{port}");
     let text = output(example("secure_client").arg(url).arg(&file).arg("Ada"));
     assert!(text.starts_with("> Ada\n< Hello Ada!\n"), "{text}");
-    assert_eq!(lines.next().unwrap().unwrap(), "< Ada");
+    assert_eq!(server.line(), "< Ada");
     std::fs::remove_file(file).unwrap();
 }
 
@@ -76,4 +25,31 @@ fn a_secure_client_is_greeted_by_a_secure_server() {
 fn echo_tls_echoes() {
     let text = output(&mut example("echo_tls"));
     assert!(text.contains("received \"Hello, world!\"\n"), "{text}");
+}
+
+#[tokio::test]
+async fn echo_site_serves_its_page_and_echoes_on_one_port() {
+    let file = format!("motorway-site-{}.pem", std::process::id());
+    let file = std::env::temp_dir().join(file);
+    let mut site = example("echo_site");
+    let site = Running::start(site.arg("127.0.0.1:0").arg(&file));
+    let port = site.find("open https://localhost:");
+    let port: u16 = port.trim_end_matches('/').parse().unwrap();
+    let tls = ClientTls::new(&Roots::from_pem_file(&file).unwrap()).unwrap();
+    std::fs::remove_file(file).unwrap();
+
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut stream = tls.connect("localhost", stream).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.ends_with("</html>\n"));
+
+    let url = format!("wss://localhost:{port}/");
+    let mut client = dial(&url, tls).await.unwrap();
+    client.ws.send("hello").await.unwrap();
+    assert!(matches!(client.next().await, Told::Text(text) if text == "hello"));
+    #[cfg(target_os = "linux")]
+    assert!(site.interrupt());
 }

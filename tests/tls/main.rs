@@ -17,6 +17,9 @@ mod files;
 #[cfg(test)]
 mod listening;
 #[cfg(test)]
+#[path = "../programs/process.rs"]
+mod process;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod servers;
