@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 import ipaddress
 import sys
 from pathlib import Path
@@ -35,6 +37,11 @@ def main(folder: Path) -> None:
     plain = serialization.NoEncryption()
     format = serialization.PrivateFormat.PKCS8
     (folder / "key.pem").write_bytes(key.private_bytes(pem, format, plain))
+    # By this a browser can be told to believe this one certificate.
+    info = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "spki").write_bytes(base64.b64encode(hashlib.sha256(info).digest()))
 
 
 def authority(name: str):

@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+CACHE = ROOT / "target" / "interop"
+
+sys.path.insert(0, str(ROOT / "autobahn-testsuite"))
+import processes  # noqa: E402
 
 
 class Failed(Exception):
     """Something could not be installed or built; the text says what."""
+
+
+class LeftOut(Exception):
+    """This machine lacks a program that is not ours to install; the text says which."""
+
+
+def main(run) -> int:
+    """Runs a runner and returns its exit status; ends all that it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run()
+    except LeftOut as left_out:
+        print(f"LEFT OUT: {left_out}", file=sys.stderr)
+        return 3
+    except Failed as failed:
+        print(f"failed: {failed}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, processes.Stopped):
+        return 130
+    finally:
+        processes.end_all()
+
+
+def wait_for(process: processes.Process, pattern: str) -> str:
+    """Waits until a process prints a line like this; returns what the group of the pattern holds."""
+    limit = processes.deadline(30)
+    while True:
+        if found := re.search(pattern, process.output(), re.MULTILINE):
+            return found[1]
+        if process.status() is not None or processes.is_past(limit):
+            raise Failed(f"it did not print {pattern}\n{process.tail()}")
+        processes.pause(0.02)
 
 
 def python(cache: Path) -> Path:
@@ -52,10 +91,19 @@ def node(cache: Path) -> Path:
     return home
 
 
+def program(name: str, package: str) -> str:
+    """Where a program of the system is."""
+    # Servers are where only root looks by itself.
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        raise LeftOut(f"{name} is not installed; Debian has it in the package {package}")
+    return path
+
+
 def examples(*names: str) -> dict[str, str]:
     """Builds programs of this crate; returns where cargo has put them."""
     flags = [word for name in names for word in ("--example", name)]
-    command = ["cargo", "build", "--features", "rustls", "--message-format=json-render-diagnostics"]
+    command = ["cargo", "build", "--features", "rustls,json", "--message-format=json-render-diagnostics"]
     built = subprocess.run([*command, *flags], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if built.returncode != 0:
         raise Failed(f"{' and '.join(names)} did not build")

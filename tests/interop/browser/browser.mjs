@@ -1,0 +1,195 @@
+// Drives Chromium: opens the pages that the examples serve, and connects from pages of its own.
+//
+// Started by `run` with where the servers are, as JSON; prints a line for each check.
+
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const given = JSON.parse(process.argv[2])
+const PATIENCE = 30_000
+let failed = 0
+
+async function check(name, run) {
+  try {
+    await run()
+    console.log(`ok: ${name}`)
+  } catch (error) {
+    failed++
+    console.log(`FAILED: ${name}: ${error.message}`)
+  }
+}
+
+function expect(claim, text) {
+  if (!claim) throw new Error(text)
+}
+
+async function open(browser, url, shot) {
+  const page = await browser.newPage({ viewport: { width: 900, height: 600 } })
+  page.setDefaultTimeout(PATIENCE)
+  page.faults = []
+  page.on('pageerror', error => page.faults.push(error.message))
+  await page.goto(url)
+  page.shoot = number => page.screenshot({ path: join(given.shots, `${shot}${number ?? ''}.png`) })
+  return page
+}
+
+// An empty page, for scripts of the test; its origin is that of the URL it was asked under.
+function blank() {
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'text/html; charset=utf-8')
+    response.end('<!DOCTYPE html><title>Test</title><link rel="icon" href="data:,"><pre id="log"></pre>')
+  })
+  return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
+}
+
+// Runs in the page: connects, asks in turn, closes; returns all that the page saw.
+function talk({ url, protocols = [], questions, close }) {
+  return new Promise(resolve => {
+    const log = document.getElementById('log')
+    const seen = { events: [], answers: [] }
+    const note = text => {
+      seen.events.push(text)
+      log.textContent += text + '\n'
+    }
+    const ws = new WebSocket(url, protocols)
+    ws.binaryType = 'arraybuffer'
+    const asked = questions.map(question => {
+      if (question.text !== undefined) return question.text
+      const digits = Array.from({ length: question.octets }, (_, i) => (i * 31 + (i >> 8)) & 255)
+      return new Uint8Array(digits)
+    })
+    const next = () => {
+      if (seen.answers.length < asked.length) ws.send(asked[seen.answers.length])
+      else if (close) ws.close(close.code, close.reason)
+    }
+    ws.onopen = () => {
+      seen.extensions = ws.extensions
+      seen.protocol = ws.protocol
+      note(`open, protocol "${ws.protocol}", extensions "${ws.extensions}"`)
+      next()
+    }
+    ws.onmessage = ({ data }) => {
+      const question = asked[seen.answers.length]
+      if (typeof data === 'string') {
+        seen.answers.push(data)
+        note(`text of ${data.length}`)
+      } else {
+        const got = new Uint8Array(data)
+        const same = got.length === question.length && got.every((octet, i) => octet === question[i])
+        seen.answers.push(same ? got.length : 'differs')
+        note(`binary of ${got.length}`)
+      }
+      next()
+    }
+    ws.onerror = () => note('error')
+    ws.onclose = event => {
+      seen.close = { code: event.code, reason: event.reason, wasClean: event.wasClean }
+      note(`close ${event.code} "${event.reason}" clean ${event.wasClean}`)
+      resolve(seen)
+    }
+  })
+}
+
+function expectClose(seen, code, reason, wasClean) {
+  const got = JSON.stringify(seen.close)
+  expect(got === JSON.stringify({ code, reason, wasClean }), `closed with ${got}`)
+}
+
+async function times(browser) {
+  const page = await open(browser, given.time, 'browser_time')
+  const shown = () => page.evaluate(() => document.body.innerText)
+  const clock = /\d{1,2}:\d\d:\d\d/
+  await page.waitForFunction(() => /\d{1,2}:\d\d:\d\d/.test(document.body.innerText))
+  const first = await shown()
+  await page.shoot()
+  await page.waitForFunction(before => document.body.innerText !== before, first)
+  await page.waitForFunction(() => /\d{1,2}:\d\d:\d\d/.test(document.body.innerText))
+  const second = await shown()
+  await page.shoot('-later')
+  const all = text => text.match(new RegExp(clock, 'g')).join(' ')
+  expect(all(first) !== all(second), `the time stands still: ${all(second)}`)
+  expect(page.faults.length === 0, page.faults.join())
+  await page.close()
+}
+
+async function counter(browser) {
+  const pages = [
+    await open(browser, given.counter, 'counter-first'),
+    await open(browser, given.counter, 'counter-second'),
+  ]
+  const shows = (page, id, text) => page.waitForFunction(
+    ([id, text]) => document.getElementById(id).textContent.trim() === text, [id, text])
+  for (const page of pages) {
+    await shows(page, 'value', '0')
+    await shows(page, 'users', '2 users online')
+  }
+  await pages[0].click('#plus')
+  for (const page of pages) await shows(page, 'value', '1')
+  await pages[1].click('#plus')
+  await pages[1].click('#plus')
+  for (const page of pages) await shows(page, 'value', '3')
+  await pages[0].click('#minus')
+  for (const page of pages) {
+    await shows(page, 'value', '2')
+    await page.shoot()
+    expect(page.faults.length === 0, page.faults.join())
+  }
+  await pages[1].close()
+  await shows(pages[0], 'users', '1 user online')
+  await pages[0].close()
+}
+
+async function echo(page) {
+  const url = given.echo
+  const questions = [{ text: 'grüße, 😀' }, { octets: 256 }, { octets: 1 << 20 }, { text: '' }]
+  const seen = await page.evaluate(talk, { url, questions, close: { code: 4000, reason: 'von hier' } })
+  await page.shoot()
+  const answers = JSON.stringify(seen.answers)
+  expect(answers === JSON.stringify(['grüße, 😀', 256, 1 << 20, '']), `answers ${answers}`)
+  expect(/^permessage-deflate/.test(seen.extensions), `extensions ${seen.extensions}`)
+  expectClose(seen, 4000, 'von hier', true)
+}
+
+async function orders(page, url) {
+  const questions = ['!fragments', '!ping', '!close'].map(text => ({ text }))
+  const seen = await page.evaluate(talk, { url, protocols: ['superchat', 'chat'], questions })
+  await page.shoot()
+  const answers = JSON.stringify(seen.answers)
+  expect(answers === JSON.stringify(['one two three', '!pong']), `answers ${answers}`)
+  expect(seen.protocol === 'chat', `protocol ${seen.protocol}`)
+  expectClose(seen, 4001, 'from server', true)
+}
+
+async function stranger(page) {
+  const seen = await page.evaluate(talk, { url: given.echo, questions: [], close: null })
+  await page.shoot()
+  const events = seen.events.join('; ')
+  expect(seen.events[0] === 'error', `a page of another origin saw: ${events}`)
+  expectClose(seen, 1006, '', false)
+}
+
+const server = await blank()
+const port = server.address().port
+const browser = await chromium.launch({
+  executablePath: given.chromium,
+  args: [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    `--ignore-certificate-errors-spki-list=${given.spki}`,
+  ],
+})
+console.log(`Chromium ${browser.version()}`)
+await check('browser_time: times appear and move', () => times(browser))
+await check('counter: two pages, one counter', () => counter(browser))
+const ours = await open(browser, `http://localhost:${port}/`, 'echo')
+await check('echo_server: deflate, text, binary, 1 MiB, close code', () => echo(ours))
+const obeyed = await open(browser, `http://localhost:${port}/`, 'orders')
+await check('interop_server: fragments, ping, close by the server', () => orders(obeyed, given.server))
+const secure = await open(browser, `http://localhost:${port}/`, 'tls')
+await check('interop_server: the same over TLS', () => orders(secure, given.secure))
+const foreign = await open(browser, `http://127.0.0.1:${port}/`, 'origin')
+await check('echo_server: a page of another origin is refused', () => stranger(foreign))
+await browser.close()
+server.close()
+process.exit(failed === 0 ? 0 : 1)
