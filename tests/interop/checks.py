@@ -54,6 +54,15 @@ def check_saying(said: dict[str, str], name: str, answer: int) -> None:
     expect(got in wanted, f"the client says {got!r} about {name}")
 
 
+def check_client(status: int | None, output: str, absent: set[str], answer: int = 4000) -> None:
+    """Checks that a client came to the end of the conversation, and all that it tells."""
+    end = "\n".join(output.splitlines()[-8:])
+    expect(status == 0, f"the client ended with status {status}:\n{end}")
+    said = sayings(output)
+    for name in set(SAYINGS).difference(absent):
+        check_saying(said, name, answer)
+
+
 def check_wire(name: str, recordings: list[Recording]) -> None:
     """Checks a step of the conversation without compression."""
     expect(len(recordings) == 2, f"{len(recordings)} connections")

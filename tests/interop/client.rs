@@ -7,6 +7,7 @@ use motorway::{
     MessageKind, Roots, WebSocket, WebSocketClientFactory, WebSocketClientProtocol,
 };
 use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -82,11 +83,28 @@ struct Arguments {
     /// Certificates that vouch for the server, as PEM
     #[arg(long)]
     ca: Option<PathBuf>,
+    /// Proxy to go through, as a URL
+    #[arg(long)]
+    proxy: Option<String>,
+    /// Address to connect from
+    #[arg(long)]
+    from: Option<IpAddr>,
+    /// Whom to claim to be, in X-Forwarded-For
+    #[arg(long)]
+    claim: Option<String>,
 }
 
 impl Arguments {
     fn options(&self) -> ClientOptions {
-        ClientOptions::default()
+        let mut options = ClientOptions::default();
+        if let Some(proxy) = &self.proxy {
+            options = options.proxy(proxy.as_str());
+        }
+        if let Some(claim) = &self.claim {
+            options = options.header("X-Forwarded-For", claim.as_str());
+        }
+        options
+            .local_addr(self.from.map(|address| SocketAddr::new(address, 0)))
             .protocols(["superchat", "chat"])
             .per_message_deflate(match self.deflate {
                 Deflate::Off => None,
