@@ -119,6 +119,12 @@ impl Assembler {
         self.kind.unwrap_or(MessageKind::Binary)
     }
 
+    /// Tells whether fragments of a message are still to come.
+    #[inline]
+    pub(super) fn is_begun(&self) -> bool {
+        self.kind.is_some()
+    }
+
     pub(super) fn is_compressed(&self) -> bool {
         self.compressed
     }

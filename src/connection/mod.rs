@@ -52,6 +52,7 @@ mod receive;
 mod rules;
 mod scan;
 mod send;
+mod short;
 mod state;
 
 pub use assemble::MessageKind;
@@ -65,6 +66,7 @@ pub use receive::{Event, Receive, Receiver};
 pub use rules::{AutoPing, IncomingMask, Role, Rules};
 pub use scan::{Ahead, Scanner};
 pub use send::{Compress, MaskingKeys, Sender, check_size, write_message};
+pub use short::write_short_message;
 pub use state::State;
 
 use crate::close::CloseFrame;

@@ -54,6 +54,27 @@ impl Output {
         self.length += octets.len();
     }
 
+    /// Appends the start of a header, the masking key, if any, and the payload, masked with it.
+    #[inline]
+    pub(super) fn push_short<const N: usize>(
+        &mut self,
+        header: [u8; N],
+        key: Option<MaskingKey>,
+        payload: &[u8],
+    ) {
+        let before = self.inline.len();
+        self.inline.reserve(N + KEY + payload.len());
+        self.inline.extend_from_slice(&header);
+        match key {
+            Some(key) => {
+                self.inline.extend_from_slice(key.as_bytes());
+                frame::mask::copy_masked(key, 0, payload, &mut self.inline);
+            }
+            None => self.inline.extend_from_slice(payload),
+        }
+        self.length += self.inline.len() - before;
+    }
+
     /// Appends a frame; `mask` is the key that its payload is masked with on the way.
     #[inline]
     pub(super) fn push_frame(
@@ -207,9 +228,11 @@ impl Buf for Output {
     }
 }
 
+/// The octets of a masking key.
+pub(super) const KEY: usize = 4;
 /// From how many octets on an owned payload is kept by reference. Below, a copy costs less than a
 /// further slice of a vectored write.
-const BY_REFERENCE: usize = 16 << 10;
+pub(super) const BY_REFERENCE: usize = 16 << 10;
 /// The most references looked at for one vectored write.
 const MAX_SLICES: usize = 32;
 /// The capacity that [`Output::clear`] keeps.

@@ -15,6 +15,12 @@ pub(super) struct PartialHeader {
 }
 
 impl PartialHeader {
+    /// Tells whether the next octet is the first of a header.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Decodes the next header: the header and how many octets of `input` it took. Keeps `input`
     /// if it ends before the header does, and then returns `None`.
     #[inline]

@@ -6,6 +6,7 @@
 use super::assemble::{Assembler, MessageKind, Place};
 use super::inflate::{DeflateSettings, Inflation};
 use super::partial::{PartialControl, PartialHeader, parse_close};
+use super::short::Short;
 use super::{IncomingMask, ProtocolError, Rules};
 use crate::close::CloseFrame;
 use crate::frame::{self, Header, MaskingKey, Opcode, Rsv};
@@ -92,6 +93,7 @@ pub struct Receiver {
     rules: Arc<Rules>,
     receive: Receive,
     phase: Phase,
+    short: Short,
     header: PartialHeader,
     frame: Frame,
     control: Option<Box<PartialControl>>,
@@ -129,6 +131,7 @@ impl Receiver {
     pub fn new(rules: Arc<Rules>, deflate: Option<&DeflateSettings>) -> Self {
         let inflation = deflate.map(|settings| Box::new(Inflation::new(rules.role, settings)));
         Self {
+            short: Short::new(&rules, Receive::Messages),
             rules,
             receive: Receive::Messages,
             phase: Phase::Header,
@@ -143,6 +146,7 @@ impl Receiver {
     #[must_use]
     pub fn in_pieces(mut self, receive: Receive) -> Self {
         self.receive = receive;
+        self.short = Short::new(&self.rules, receive);
         self
     }
 
@@ -181,6 +185,15 @@ impl Receiver {
     #[must_use]
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    /// Tells which frames may take the short way now: none within a header, a frame or a message.
+    #[inline]
+    pub(super) fn ready_for_short(&self) -> Short {
+        match self.phase == Phase::Header && self.header.is_empty() && !self.message.is_begun() {
+            true => self.short,
+            false => Short::None,
+        }
     }
 
     pub(super) fn can_inflate(&self) -> bool {

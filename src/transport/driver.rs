@@ -238,20 +238,27 @@ fn poll_user<F: Future>(
 impl<S: Stream> Io<S> {
     /// Takes the next event out of the input, after doing the protocol's own part of it; fails the
     /// connection if the peer broke the protocol. Skips what the application has no ear for.
-    #[inline]
-    fn next_event<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
-        loop {
-            if self.ws.0.is_deaf() {
-                return None;
+    #[inline(always)]
+    fn next_event<'a>(&mut self, input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
+        if self.ws.0.is_deaf() {
+            return None;
+        }
+        let shortly = match self.deaf {
+            true => Err(input),
+            false => self.receiver.receive_short(input),
+        };
+        match shortly {
+            Ok((message, rest)) => {
+                add(&self.ws.0.traffic.messages_received, 1);
+                Some((Event::Message(message), rest))
             }
+            Err(input) => self.next_of_any(input),
+        }
+    }
+
+    fn next_of_any<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
+        loop {
             match self.receiver.receive(input) {
-                Ok((Some(Event::Message(message)), rest)) => {
-                    add(&self.ws.0.traffic.messages_received, 1);
-                    if !self.deaf {
-                        return Some((Event::Message(message), rest));
-                    }
-                    input = rest;
-                }
                 Ok((Some(event), rest)) => {
                     self.take_note(&event);
                     if !self.deaf {
@@ -265,6 +272,9 @@ impl<S: Stream> Io<S> {
                     return None;
                 }
             }
+            if self.ws.0.is_deaf() {
+                return None;
+            }
         }
     }
 
@@ -276,7 +286,7 @@ impl<S: Stream> Io<S> {
             // Answered after the wait.
             Event::Close(_) if self.hold.is_some() && !self.deaf => {}
             Event::Close(frame) => self.receive_close(frame.clone()),
-            Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
+            Event::Message(_) | Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
             _ => {}
         }
     }

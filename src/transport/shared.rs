@@ -9,6 +9,7 @@ use super::waiters::{Waiters, Wish};
 use crate::close::CloseFrame;
 use crate::connection::{
     CloseCause, CloseInfo, Output, Rules, SendError, Sender, check_size, write_message,
+    write_short_message,
 };
 use crate::message::Message;
 use crate::observe::Observation;
@@ -202,6 +203,22 @@ impl Shared {
 
     pub(super) fn is_closing(&self) -> bool {
         self.flags.load(Ordering::Acquire) & CLOSING != 0
+    }
+
+    /// Queues a short message in the cork; tells whether that was possible. If not, nothing was
+    /// done.
+    #[inline]
+    pub(super) fn queue_short(&self, message: &Message<'_>) -> bool {
+        if self.flags.load(Ordering::Acquire) != PLAIN {
+            return false;
+        }
+        let mut queued = false;
+        cork::with(self.id, |output| {
+            queued = output.len() <= HIGH_WATER
+                && write_short_message(&self.rules, random::masking_key, message, output);
+            queued
+        });
+        queued
     }
 
     /// Queues a message, in the cork where that is possible.

@@ -149,12 +149,20 @@ impl<'w, const END: bool> Waiting<'w, END> {
     }
 }
 
+impl<const END: bool> Waiting<'_, END> {
+    #[cold]
+    fn leave(&self, place: Place) {
+        let waker = self.ws.0.lock().waiters.queue(Self::WISH).leave(place);
+        // Dropped without the lock: it may be the last of its task.
+        drop(waker);
+    }
+}
+
 impl<const END: bool> Drop for Waiting<'_, END> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            let waker = self.ws.0.lock().waiters.queue(Self::WISH).leave(place);
-            // Dropped without the lock: it may be the last of its task.
-            drop(waker);
+            self.leave(place);
         }
     }
 }

@@ -104,11 +104,13 @@ impl WebSocket {
     /// Fails as [`send`](Self::send) does, and with [`SendError::Full`] or [`SendError::Busy`] where
     /// `send` would wait.
     pub fn try_send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
-        self.0
-            .queue(message.into())
-            .map_err(|refused| match refused {
-                Refused::Later(_, error) | Refused::Never(error) => error,
-            })
+        let message = message.into();
+        if self.0.queue_short(&message) {
+            return Ok(());
+        }
+        self.0.queue(message).map_err(|refused| match refused {
+            Refused::Later(_, error) | Refused::Never(error) => error,
+        })
     }
 
     /// Sends a message that was prepared once for many connections; as [`send`](Self::send).
@@ -378,6 +380,19 @@ impl Future for Sending<'_, '_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Looked at where it lies: moving it about would cost more than sending it.
+        if let Some(message) = &self.message
+            && self.waiting.ws.0.queue_short(message)
+        {
+            self.message = None;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_any(context)
+    }
+}
+
+impl Sending<'_, '_> {
+    fn poll_any(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
         while let Some(message) = self.message.take() {
             match self.waiting.ws.0.queue(message) {
                 Ok(()) => {}
