@@ -363,8 +363,8 @@ impl FromStr for ListenAddress {
             .iter()
             .any(|kind| text.starts_with(kind))
         {
-            let allowed = "an address to bind: a socket of another process is taken over only with \
-                unsafe, so do that elsewhere and call listen_on";
+            let allowed = "an address to bind: a socket of another process has to be taken over \
+                elsewhere and given to listen_on";
             return Err(OptionsError::text("listen", text, allowed));
         }
         let allowed = "host:port, tcp: or ssl: with a port and perhaps an interface, or unix: with \

@@ -135,7 +135,7 @@ macro_rules! listening {
 }
 
 impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
-    listening!(|factory: &Self| Ok::<_, crate::Error>(Arc::clone(&factory.shared)));
+    listening!(|factory: &Self| Ok::<_, crate::error::Error>(Arc::clone(&factory.shared)));
 
     /// As [`serve_stream_from`](Self::serve_stream_from), with TLS, whose handshake is still to be
     /// made.
