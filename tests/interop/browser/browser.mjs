@@ -113,6 +113,33 @@ async function times(browser) {
   await page.close()
 }
 
+async function counter(browser) {
+  const pages = [
+    await open(browser, given.counter, 'counter-first'),
+    await open(browser, given.counter, 'counter-second'),
+  ]
+  const shows = (page, id, text) => page.waitForFunction(
+    ([id, text]) => document.getElementById(id).textContent.trim() === text, [id, text])
+  for (const page of pages) {
+    await shows(page, 'value', '0')
+    await shows(page, 'users', '2 users online')
+  }
+  await pages[0].click('#plus')
+  for (const page of pages) await shows(page, 'value', '1')
+  await pages[1].click('#plus')
+  await pages[1].click('#plus')
+  for (const page of pages) await shows(page, 'value', '3')
+  await pages[0].click('#minus')
+  for (const page of pages) {
+    await shows(page, 'value', '2')
+    await page.shoot()
+    expect(page.faults.length === 0, page.faults.join())
+  }
+  await pages[1].close()
+  await shows(pages[0], 'users', '1 user online')
+  await pages[0].close()
+}
+
 async function echo(page) {
   const url = given.echo
   const questions = [{ text: 'grüße, 😀' }, { octets: 256 }, { octets: 1 << 20 }, { text: '' }]
@@ -154,6 +181,7 @@ const browser = await chromium.launch({
 })
 console.log(`Chromium ${browser.version()}`)
 await check('browser_time: times appear and move', () => times(browser))
+await check('counter: two pages, one counter', () => counter(browser))
 const ours = await open(browser, `http://localhost:${port}/`, 'echo')
 await check('echo_server: deflate, text, binary, 1 MiB, close code', () => echo(ours))
 const obeyed = await open(browser, `http://localhost:${port}/`, 'orders')
