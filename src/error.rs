@@ -4,11 +4,13 @@ mod connect;
 
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
+use crate::handshake::client::ResponseBody;
 use crate::handshake::{HandshakeError, UrlFault};
 use crate::options::OptionsError;
 #[cfg(feature = "rustls")]
 use crate::tls::TlsError;
 pub use connect::ConnectError;
+use http::{HeaderMap, StatusCode};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -71,6 +73,49 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the status of a server that refused the opening handshake; headers and body of its
+    /// answer are in [`headers`](Self::headers) and [`body`](Self::body).
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// if let Err(error) = motorway::connect("ws://127.0.0.1:9000/members").await {
+    ///     if let (Some(status), Some(body)) = (error.status(), error.body()) {
+    ///         println!("{status}: {}", body.text());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.refusal().map(|(status, ..)| status)
+    }
+
+    /// Returns the headers of a server's answer that refused the opening handshake.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.refusal().map(|(_, headers, _)| headers)
+    }
+
+    /// Returns the body of a server's answer that refused the opening handshake, up to 1 MiB.
+    #[must_use]
+    pub fn body(&self) -> Option<&ResponseBody> {
+        self.refusal().map(|(.., body)| body)
+    }
+
+    fn refusal(&self) -> Option<(StatusCode, &HeaderMap, &ResponseBody)> {
+        let Self::Handshake(error) = self else {
+            return None;
+        };
+        match &**error {
+            HandshakeError::Refused {
+                status,
+                headers,
+                body,
+            } => Some((*status, headers, body)),
+            _ => None,
+        }
+    }
+
     /// Returns the error that ended a connection, if its end was one.
     pub(crate) fn of_cause(cause: &CloseCause) -> Option<Self> {
         match cause {

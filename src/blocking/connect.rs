@@ -6,7 +6,7 @@ use super::stream::{Opened, Opening, WebSocketStream};
 use super::transport::Tcp;
 use crate::connection::{Rules, TimeoutKind};
 use crate::error::{Error, Result};
-use crate::handshake::client::{self, ConnectingRequest};
+use crate::handshake::client::{self, BodyReader, ConnectingRequest};
 use crate::handshake::{HeadLimits, HeadReader, TransportDetails, Url};
 use crate::observe::{HeadLog, Trace, Tracer};
 use crate::options::ClientOptions;
@@ -14,6 +14,7 @@ use crate::peer::Peer;
 use crate::random;
 #[cfg(feature = "rustls")]
 use crate::tls::ClientTls;
+use http::StatusCode;
 use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -131,8 +132,8 @@ impl Connector {
     /// # Errors
     ///
     /// Fails if an option is out of its range, if the host cannot be found or connected to, if the
-    /// server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused), with its status
-    /// and headers), if time runs out ([`TimeoutKind::OpeningHandshake`]), or if the TLS handshake
+    /// server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused), with its status,
+    /// headers and body), if time runs out ([`TimeoutKind::OpeningHandshake`]), or if the TLS handshake
     /// fails. Without the feature `rustls` a `wss://` URL is [`Error::TlsUnsupported`].
     pub fn connect(&self) -> Result<WebSocketStream> {
         self.options.validate()?;
@@ -197,8 +198,15 @@ impl Connector {
         let read = shaking.read_head(|octets| reader.response(octets))?;
         self.show(Trace::Response(&read.octets));
         heads.response(&peer, &read.octets);
+        if read.head.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let mut body = BodyReader::new(&read.head);
+            body.receive(&read.early);
+            shaking.read_body(&mut body);
+            return Err(client::refused(read.head, body.finish()).into());
+        }
         let (mut response, agreed) = client::check(read.head, &sent)?;
         response.set_peer(peer.clone());
+        response.set_url(self.url.clone());
         let opened = Opened {
             transport: shaking.transport,
             opening: Opening::Response(Box::new(response)),

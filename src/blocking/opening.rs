@@ -4,6 +4,7 @@ use super::transport::{Transport, is_pause};
 use crate::connection::TimeoutKind;
 use crate::error::{Error, Result};
 use crate::handshake::HandshakeError;
+use crate::handshake::client::BodyReader;
 use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -42,6 +43,18 @@ impl Shaking {
                     octets,
                     early,
                 });
+            }
+        }
+    }
+
+    /// Reads the body of a refusal as far as it comes in time.
+    pub(super) fn read_body(&self, body: &mut BodyReader) {
+        let mut buffer = [0; FIRST_READ];
+        while !body.is_done() {
+            match in_time(self.deadline, |time| self.transport.read(&mut buffer, time)) {
+                Ok(0) => return body.receive_eof(),
+                Ok(count) => body.receive(buffer.get(..count).unwrap_or_default()),
+                Err(_) => return,
             }
         }
     }

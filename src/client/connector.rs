@@ -1,11 +1,11 @@
 //! Clients that hold their connection as a stream.
 
-use super::dial::{Dialed, Line};
-use super::opening;
+use super::opening::{self, OpenedLine};
 use super::{WebSocketClientFactory, WebSocketClientProtocol};
 use crate::connection::CloseInfo;
-use crate::error::{HandlerResult, Result};
-use crate::handshake::Url;
+use crate::error::{HandlerError, HandlerResult, Result};
+use crate::handshake::client::ConnectingRequest;
+use crate::handshake::{TransportDetails, Url};
 use crate::message::Message;
 use crate::options::ClientOptions;
 use crate::stream::{Inbox, WebSocketStream};
@@ -14,7 +14,6 @@ use crate::tls::ClientTls;
 use crate::transport::WebSocket;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 /// Connects to a URL with the default options.
 ///
@@ -94,6 +93,31 @@ impl Connector {
         self.factory.set_proxy_tls(tls);
     }
 
+    /// Decides before each attempt what is asked for: such as a token that does not last; as
+    /// [`WebSocketClientFactory::on_connecting`].
+    ///
+    /// ```no_run
+    /// use motorway::{ConnectingRequest, Connector};
+    ///
+    /// # async fn fresh_token() -> std::io::Result<String> { Ok(String::new()) }
+    /// # async fn example() -> motorway::Result<()> {
+    /// let mut connector = Connector::new("ws://127.0.0.1:8765")?;
+    /// connector.on_connecting(|_| async {
+    ///     let token = fresh_token().await?;
+    ///     Ok(ConnectingRequest::new().header("authorization", format!("Bearer {token}")))
+    /// });
+    /// let ws = connector.connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_connecting<F, A>(&mut self, ask: F)
+    where
+        F: Fn(TransportDetails) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ConnectingRequest, HandlerError>> + Send + 'static,
+    {
+        self.factory.on_connecting(ask);
+    }
+
     /// Returns the URL that connections are made to.
     #[must_use]
     pub fn url(&self) -> &Url {
@@ -110,18 +134,12 @@ impl Connector {
     ///
     /// Dropping the future before it resolves drops the connection.
     pub async fn connect(&self) -> Result<WebSocketStream> {
-        let Dialed {
-            line,
-            details,
-            since,
-        } = Box::pin(self.factory.dial()).await?;
-        let target = self.factory.target(since);
-        match line {
-            Line::Tcp(stream) => opening::own(target, details, stream).await,
+        Ok(match Box::pin(self.factory.open()).await? {
+            OpenedLine::Tcp(opened) => opened.own(),
             #[cfg(feature = "rustls")]
-            Line::Tls(stream) => opening::own(target, details, stream).await,
-            Line::Other(stream) => opening::own(target, details, stream).await,
-        }
+            OpenedLine::Tls(opened) => opened.own(),
+            OpenedLine::Other(opened) => opened.own(),
+        })
     }
 
     /// As [`connect`](Self::connect), on a stream that is connected already.
@@ -138,7 +156,8 @@ impl Connector {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let details = self.factory.details_of_stream();
-        opening::own(self.factory.target(Instant::now()), details, stream).await
+        let opened = opening::on_stream(self.factory.target(), details, stream);
+        Ok(Box::pin(opened).await?.own())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The factory of a client's connections.
 
 use super::WebSocketClientProtocol;
-use super::dial::{Dialed, Dialer, Line};
-use super::opening::{self, Target};
+use super::dial::Dialer;
+use super::opening::{self, Hook, OpenedLine, Target};
 use super::reconnect::{Reconnect, Reconnecting};
 use crate::connection::{CloseInfo, Rules};
-use crate::error::Result;
+use crate::error::{HandlerError, Result};
+use crate::handshake::client::ConnectingRequest;
 use crate::handshake::{TransportDetails, Url};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
@@ -15,7 +16,6 @@ use crate::transport::{Stream, WebSocket};
 use std::fmt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 /// Connects to a URL, and makes one protocol instance for each connection.
 ///
@@ -39,6 +39,7 @@ pub struct WebSocketClientFactory<P> {
     make: Box<dyn Fn() -> P + Send + Sync>,
     options: Arc<ClientOptions>,
     rules: Arc<Rules>,
+    hook: Option<Arc<Hook>>,
     #[cfg(feature = "rustls")]
     tls: Option<ClientTls>,
     #[cfg(feature = "rustls")]
@@ -63,6 +64,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             make: Box::new(make),
             options: Arc::new(options),
             rules,
+            hook: None,
             #[cfg(feature = "rustls")]
             tls: None,
             #[cfg(feature = "rustls")]
@@ -100,6 +102,33 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         self.proxy_tls = Some(tls);
     }
 
+    /// Decides before each attempt what is asked for, such as a token that does not last, where the
+    /// instance's own [`on_connecting`](WebSocketClientProtocol::on_connecting) says nothing.
+    ///
+    /// An error fails the attempt with [`Error::Handler`](crate::Error::Handler), before anything is
+    /// sent; it has as long as the opening handshake may take.
+    ///
+    /// ```
+    /// use motorway::{ConnectingRequest, WebSocketClientFactory, WebSocketClientProtocol};
+    ///
+    /// struct Listener;
+    /// impl WebSocketClientProtocol for Listener {}
+    ///
+    /// let mut factory = WebSocketClientFactory::new("ws://127.0.0.1:9000", || Listener)?;
+    /// factory.on_connecting(|_| async {
+    ///     let token = std::fs::read_to_string("token")?;
+    ///     Ok(ConnectingRequest::new().header("authorization", format!("Bearer {token}")))
+    /// });
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    pub fn on_connecting<F, A>(&mut self, ask: F)
+    where
+        F: Fn(TransportDetails) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ConnectingRequest, HandlerError>> + Send + 'static,
+    {
+        self.hook = Some(Arc::new(move |details| Box::pin(ask(details))));
+    }
+
     /// Returns the URL that connections are made to.
     #[must_use]
     pub fn url(&self) -> &Url {
@@ -121,18 +150,12 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future drops the connection.
     pub async fn run(&self) -> Result<CloseInfo> {
-        let Dialed {
-            line,
-            details,
-            since,
-        } = Box::pin(self.dial()).await?;
-        let target = self.target(since);
-        match line {
-            Line::Tcp(stream) => opening::run(target, details, stream).await,
+        Ok(match Box::pin(self.open()).await? {
+            OpenedLine::Tcp(opened) => opened.run().await,
             #[cfg(feature = "rustls")]
-            Line::Tls(stream) => opening::run(target, details, stream).await,
-            Line::Other(stream) => opening::run(target, details, stream).await,
-        }
+            OpenedLine::Tls(opened) => opened.run().await,
+            OpenedLine::Other(opened) => opened.run().await,
+        })
     }
 
     /// Connects again whenever the policy says so, with a fresh protocol instance each time.
@@ -163,18 +186,12 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future before it resolves drops the connection.
     pub async fn connect(&self) -> Result<WebSocket> {
-        let Dialed {
-            line,
-            details,
-            since,
-        } = Box::pin(self.dial()).await?;
-        let target = self.target(since);
-        match line {
-            Line::Tcp(stream) => opening::spawn(target, details, stream).await,
+        Ok(match Box::pin(self.open()).await? {
+            OpenedLine::Tcp(opened) => opened.spawn(),
             #[cfg(feature = "rustls")]
-            Line::Tls(stream) => opening::spawn(target, details, stream).await,
-            Line::Other(stream) => opening::spawn(target, details, stream).await,
-        }
+            OpenedLine::Tls(opened) => opened.spawn(),
+            OpenedLine::Other(opened) => opened.spawn(),
+        })
     }
 
     /// As [`connect`](Self::connect), on a stream that is connected already; for a `wss://` URL one on
@@ -191,12 +208,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        opening::spawn(
-            self.target(Instant::now()),
-            self.details_of_stream(),
-            stream,
-        )
-        .await
+        let opened = opening::on_stream(self.target(), self.details_of_stream(), stream);
+        Ok(Box::pin(opened).await?.spawn())
     }
 
     /// As [`run`](Self::run), on a stream that is connected already.
@@ -209,12 +222,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future drops the connection.
     pub async fn run_stream<S: Stream>(&self, stream: S) -> Result<CloseInfo> {
-        opening::run(
-            self.target(Instant::now()),
-            self.details_of_stream(),
-            stream,
-        )
-        .await
+        let opened = opening::on_stream(self.target(), self.details_of_stream(), stream);
+        Ok(Box::pin(opened).await?.run().await)
     }
 
     /// A stream that was given for a `wss://` URL has TLS.
@@ -226,17 +235,18 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         }
     }
 
-    pub(super) fn target(&self, since: Instant) -> Target<P> {
+    pub(super) fn target(&self) -> Target<P> {
         Target {
             url: self.url.clone(),
             options: Arc::clone(&self.options),
             rules: Arc::clone(&self.rules),
             instance: (self.make)(),
-            since,
+            hook: self.hook.clone(),
         }
     }
 
-    pub(super) async fn dial(&self) -> Result<Dialed> {
+    /// Dials and opens a connection; no instance is made before it is connected.
+    pub(super) async fn open(&self) -> Result<OpenedLine<P>> {
         let dialer = Dialer {
             url: &self.url,
             options: &self.options,
@@ -245,7 +255,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             #[cfg(feature = "rustls")]
             proxy_tls: self.proxy_tls.as_ref(),
         };
-        dialer.dial().await
+        let dialed = dialer.dial().await?;
+        opening::on_line(self.target(), dialed, dialer).await
     }
 }
 

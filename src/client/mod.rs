@@ -2,6 +2,7 @@
 
 mod connector;
 mod dial;
+mod exchange;
 mod factory;
 mod opening;
 mod protocol;

@@ -2,25 +2,31 @@
 
 use super::WebSocketClientProtocol;
 use super::connector::InboxProtocol;
+use super::dial::{Dialed, Dialer, Line};
+use super::exchange::{Answer, Exchange, Redirects, Shaken};
 use super::protocol::ClientHandler;
 use crate::close::CloseCode;
 use crate::connection::{
     CloseInfo, DeflateSettings, Endpoint, Receiver, Rules, Sender, TimeoutKind,
 };
 use crate::error::{Error, HandlerError, Result};
-use crate::handshake::client::{self, ConnectionResponse};
+use crate::handshake::client::{ConnectingRequest, ConnectionResponse, Journey};
 use crate::handshake::server;
-use crate::handshake::{Agreed, HeadLimits, HeadReader, TransportDetails, Url};
-use crate::observe::{HeadLog, Interest, Observation, next_id, span};
+use crate::handshake::{Agreed, TransportDetails, Url};
+use crate::observe::{Interest, Observation, next_id, span};
 use crate::options::ClientOptions;
+use crate::peer::Peer;
 use crate::stream::{Driving, Heads, Owner, WebSocketStream};
+#[cfg(feature = "rustls")]
+use crate::tls::TlsStream;
 use crate::transport::{
-    Driver, Facts, Handler, Stream, WebSocket, catch_panic, masking_key, random_octets,
-    read_response, within, write_all,
+    Driver, Facts, Handler, Stream, WebSocket, catch_panic, masking_key, within,
 };
+use std::pin::Pin;
 use std::sync::Arc;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// What a connection is made with.
 pub(super) struct Target<P> {
@@ -28,126 +34,161 @@ pub(super) struct Target<P> {
     pub(super) options: Arc<ClientOptions>,
     pub(super) rules: Arc<Rules>,
     pub(super) instance: P,
-    /// When the time for the opening handshake began to run; TLS is part of it.
-    pub(super) since: Instant,
+    pub(super) hook: Option<Arc<Hook>>,
 }
 
+/// What decides about a request where the instance does not.
+pub(super) type Hook = dyn Fn(TransportDetails) -> Asking + Send + Sync;
+pub(super) type Asking =
+    Pin<Box<dyn Future<Output = Result<ConnectingRequest, HandlerError>> + Send>>;
+
 /// A connection whose opening handshake is done.
-struct Opened<S, P> {
+pub(super) struct Opened<S, P> {
     driver: Driver<S, ClientHandler<P>>,
     ws: WebSocket,
+    details: TransportDetails,
     /// The octets of the request.
     request: Vec<u8>,
     response: Box<ConnectionResponse>,
 }
 
-/// Opens a connection on a stream and runs it to its end.
-pub(super) async fn run<P: WebSocketClientProtocol, S: Stream>(
-    target: Target<P>,
-    details: TransportDetails,
-    stream: S,
-) -> Result<CloseInfo> {
-    let Opened { mut driver, .. } = Box::pin(open(target, details, stream)).await?;
-    Ok(driver.run().await)
+/// The same on what was dialed.
+pub(super) enum OpenedLine<P> {
+    Tcp(Opened<TcpStream, P>),
+    #[cfg(feature = "rustls")]
+    Tls(Opened<TlsStream<TcpStream>, P>),
+    Other(Opened<Box<dyn Stream>, P>),
 }
 
-/// Opens a connection on a stream and lets it run in a task.
-pub(super) async fn spawn<P: WebSocketClientProtocol, S: Stream>(
-    target: Target<P>,
-    details: TransportDetails,
-    stream: S,
-) -> Result<WebSocket> {
-    let opened = Box::pin(open(target, details, stream)).await?;
-    let Opened { mut driver, ws, .. } = opened;
-    tokio::spawn(async move {
-        driver.run().await;
-    });
-    Ok(ws)
-}
-
-/// Opens a connection on a stream; lets it run in a task, as long as what is returned is kept.
-pub(super) async fn own<S: Stream>(
-    target: Target<InboxProtocol>,
-    details: TransportDetails,
-    stream: S,
-) -> Result<WebSocketStream> {
-    let inbox = Arc::clone(&target.instance.0);
-    let transport = details.clone();
-    let opened = Box::pin(open(target, details, stream)).await?;
-    let Opened {
-        mut driver,
-        ws,
-        request,
-        response,
-    } = opened;
-    let heads = Heads {
-        request: Box::new(server::sent(&request, transport)),
-        response: Some(response),
-    };
-    let hold = Arc::clone(&inbox);
-    driver.hold_close(hold);
-    let driving: Driving = Box::pin(async move {
-        driver.run().await;
-    });
-    let owner = Owner::new(ws, inbox, heads).driven_by(driving);
-    Ok(WebSocketStream::new(owner))
-}
-
-async fn open<P: WebSocketClientProtocol, S: Stream>(
-    target: Target<P>,
-    details: TransportDetails,
-    stream: S,
-) -> Result<Opened<S, P>> {
-    let Target {
-        url,
-        options,
-        rules,
-        instance,
-        since,
-    } = target;
-    let mut handler = ClientHandler(instance);
-    let opening = Opening {
-        url,
-        options,
-        rules,
-        details,
-        since,
-    };
-    let (id, peer) = (next_id(), opening.details.peer());
-    let span = span(id, peer);
-    span.record("path", opening.path());
-    let shaking = opening.shake_hands(stream, &mut handler);
-    match shaking.instrument(span.clone()).await {
-        Ok((stream, (request, response), agreed, early)) => {
-            span.record("subprotocol", &agreed.subprotocol);
-            let observation = Observation::new(&opening.rules, (id, peer), Interest { span });
-            let (ws, receiver) = opening.halves(agreed, (id, observation));
-            let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
-            driver
-                .begin(async |handler: &mut ClientHandler<P>| {
-                    let verdict = handler.0.on_connect(&response).await;
-                    verdict.map_err(decline)
-                })
-                .await;
-            Ok(Opened {
-                driver,
-                ws,
-                request,
-                response: Box::new(response),
-            })
-        }
-        Err(error) => {
-            let telling = async {
-                tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
-                let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
-                // Whatever comes of these, there is nothing left to close.
-                let _ = catch_panic(handler.on_error(&error)).await;
-                let _ = catch_panic(handler.on_close(info)).await;
-            };
-            telling.instrument(span).await;
-            Err(error)
-        }
+impl<S: Stream, P: WebSocketClientProtocol> Opened<S, P> {
+    /// Runs the connection to its end.
+    pub(super) async fn run(mut self) -> CloseInfo {
+        self.driver.run().await
     }
+
+    /// Lets the connection run in a task.
+    pub(super) fn spawn(mut self) -> WebSocket {
+        tokio::spawn(async move {
+            self.driver.run().await;
+        });
+        self.ws
+    }
+}
+
+impl<S: Stream> Opened<S, InboxProtocol> {
+    /// Lets the connection run in a task, as long as what is returned is kept.
+    pub(super) fn own(self) -> WebSocketStream {
+        let Self {
+            mut driver,
+            ws,
+            details,
+            request,
+            response,
+        } = self;
+        let inbox = Arc::clone(&driver.handler().0.0);
+        let heads = Heads {
+            request: Box::new(server::sent(&request, details)),
+            response: Some(response),
+        };
+        let hold = Arc::clone(&inbox);
+        driver.hold_close(hold);
+        let driving: Driving = Box::pin(async move {
+            driver.run().await;
+        });
+        let owner = Owner::new(ws, inbox, heads).driven_by(driving);
+        WebSocketStream::new(owner)
+    }
+}
+
+/// Opens a connection on a stream.
+pub(super) async fn on_stream<P: WebSocketClientProtocol, S: Stream>(
+    target: Target<P>,
+    details: TransportDetails,
+    mut stream: S,
+) -> Result<Opened<S, P>> {
+    let (mut opening, instance) = Opening::new(target, details.peer());
+    let (mut handler, span) = (ClientHandler(instance), opening.span.clone());
+    let since = Instant::now();
+    let shaken = async {
+        opening.ask(&mut handler, &details, since).await?;
+        let exchange = opening.exchange(&details, since, Redirects::Refuse);
+        match exchange.run(&mut stream).await? {
+            Answer::Opened(shaken) => Ok(shaken),
+            Answer::Redirected(_, refusal) => Err(refusal.into()),
+        }
+    };
+    match shaken.instrument(span.clone()).await {
+        Ok(shaken) => Ok(opening.finish((stream, details), handler, shaken).await),
+        Err(error) => Err(give_up(handler, details.peer(), error)
+            .instrument(span)
+            .await),
+    }
+}
+
+/// Opens a connection on what was dialed, and on what is dialed then, if the server leads on.
+pub(super) async fn on_line<P: WebSocketClientProtocol>(
+    target: Target<P>,
+    mut dialed: Dialed,
+    dialer: Dialer<'_>,
+) -> Result<OpenedLine<P>> {
+    let (mut opening, instance) = Opening::new(target, dialed.details.peer());
+    let (mut handler, span) = (ClientHandler(instance), opening.span.clone());
+    let shaken = async {
+        let asked = opening.ask(&mut handler, &dialed.details, dialed.since);
+        asked.await?;
+        loop {
+            let exchange = opening.exchange(&dialed.details, dialed.since, Redirects::Follow);
+            let answer = match &mut dialed.line {
+                Line::Tcp(stream) => exchange.run(stream).await,
+                #[cfg(feature = "rustls")]
+                Line::Tls(stream) => exchange.run(stream).await,
+                Line::Other(stream) => exchange.run(stream).await,
+            };
+            match answer? {
+                Answer::Opened(shaken) => return Ok(shaken),
+                Answer::Redirected(location, _) => opening.journey.follow(&location)?,
+            }
+            let url = opening.journey.url();
+            tracing::debug!(%url, "redirected");
+            opening.span.record("path", path(url));
+            dialed = Dialer { url, ..dialer }.dial().await?;
+        }
+    };
+    let shaken: Result<Shaken> = Box::pin(shaken.instrument(span.clone())).await;
+    let Dialed { line, details, .. } = dialed;
+    let shaken = match shaken {
+        Ok(shaken) => shaken,
+        Err(error) => {
+            let telling = give_up(handler, details.peer(), error);
+            return Err(telling.instrument(span).await);
+        }
+    };
+    Ok(match line {
+        Line::Tcp(stream) => {
+            OpenedLine::Tcp(opening.finish((stream, details), handler, shaken).await)
+        }
+        #[cfg(feature = "rustls")]
+        Line::Tls(stream) => {
+            OpenedLine::Tls(opening.finish((stream, details), handler, shaken).await)
+        }
+        Line::Other(stream) => {
+            OpenedLine::Other(opening.finish((stream, details), handler, shaken).await)
+        }
+    })
+}
+
+/// Tells the instance that the connection does not open.
+async fn give_up<P: WebSocketClientProtocol>(
+    mut handler: ClientHandler<P>,
+    peer: &Peer,
+    error: Error,
+) -> Error {
+    tracing::info!(%peer, error = &error as &dyn std::error::Error, "opening handshake failed");
+    let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
+    // Whatever comes of these, there is nothing left to close.
+    let _ = catch_panic(handler.on_error(&error)).await;
+    let _ = catch_panic(handler.on_close(info)).await;
+    error
 }
 
 /// An instance that does not like the response closes with 1000, unless it says otherwise.
@@ -161,69 +202,133 @@ fn decline(error: HandlerError) -> HandlerError {
 
 /// An opening handshake under way.
 struct Opening {
-    url: Url,
-    options: Arc<ClientOptions>,
+    journey: Journey,
     rules: Arc<Rules>,
-    details: TransportDetails,
-    since: Instant,
+    hook: Option<Arc<Hook>>,
+    id: u64,
+    span: Span,
 }
 
 impl Opening {
-    async fn shake_hands<P: WebSocketClientProtocol, S: Stream>(
-        &self,
-        mut stream: S,
+    fn new<P>(target: Target<P>, peer: &Peer) -> (Self, P) {
+        let Target {
+            url,
+            options,
+            rules,
+            instance,
+            hook,
+        } = target;
+        let id = next_id();
+        let span = span(id, peer);
+        span.record("path", path(&url));
+        let journey = Journey::new(url, (*options).clone());
+        let opening = Self {
+            journey,
+            rules,
+            hook,
+            id,
+            span,
+        };
+        (opening, instance)
+    }
+
+    fn deadline(&self, since: Instant) -> Option<Instant> {
+        let time = self.journey.options().common.open_handshake_timeout;
+        time.map(|time| since + time)
+    }
+
+    /// Asks the instance, or else the hook, what the request is to be.
+    async fn ask<P: WebSocketClientProtocol>(
+        &mut self,
         handler: &mut ClientHandler<P>,
-    ) -> Result<(S, (Vec<u8>, ConnectionResponse), Agreed, Vec<u8>)> {
-        let time = self.options.common.open_handshake_timeout;
-        let deadline = time.map(|time| self.since + time);
-        let connecting = catch_panic(handler.0.on_connecting(&self.details));
-        let connecting = within(deadline, connecting)
+        details: &TransportDetails,
+        since: Instant,
+    ) -> Result<()> {
+        let asking = async {
+            match (handler.0.on_connecting(details).await?, &self.hook) {
+                (None, Some(hook)) => match hook(details.clone()).await {
+                    Ok(connecting) => Ok(Some(connecting)),
+                    Err(error) => Err(Error::Handler(error.into())),
+                },
+                (connecting, _) => Ok(connecting),
+            }
+        };
+        let connecting = within(self.deadline(since), catch_panic(asking))
             .await
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))?
             .map_err(|_| Error::Handler("on_connecting panicked".into()))??;
-        let key = random_octets();
-        let (request, sent) = client::request(&self.url, &self.options, connecting.as_ref(), key)?;
-        let (heads, peer) = (HeadLog::new(&self.options.common), self.details.peer());
-        heads.request(peer, &request);
-        let limits = HeadLimits::from(&*self.options);
-        let exchange = async {
-            write_all(&mut stream, &request).await?;
-            read_response(&mut stream, HeadReader::new(limits)).await
-        };
-        let read = within(deadline, exchange)
-            .await
-            .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-        heads.response(peer, &read.octets);
-        let early = read.early;
-        let (mut response, agreed) = client::check(read.head, &sent)?;
-        response.set_peer(self.details.peer().clone());
-        Ok((stream, (request, response), agreed, early))
+        self.journey.set_connecting(connecting);
+        Ok(())
     }
 
-    /// The path of the request, without the query.
-    fn path(&self) -> &str {
-        self.url.resource().split('?').next().unwrap_or("/")
+    fn exchange<'a>(
+        &'a self,
+        details: &'a TransportDetails,
+        since: Instant,
+        redirects: Redirects,
+    ) -> Exchange<'a> {
+        Exchange {
+            journey: &self.journey,
+            details,
+            deadline: self.deadline(since),
+            redirects,
+        }
     }
 
-    fn halves(
-        &self,
-        agreed: Agreed,
-        (id, observation): (u64, Option<Box<Observation>>),
-    ) -> (WebSocket, Receiver) {
+    /// Makes the driver, and lets the instance look at the answer.
+    async fn finish<P: WebSocketClientProtocol, S: Stream>(
+        self,
+        (stream, details): (S, TransportDetails),
+        handler: ClientHandler<P>,
+        shaken: Shaken,
+    ) -> Opened<S, P> {
+        let Shaken {
+            request,
+            response,
+            agreed,
+            early,
+        } = shaken;
+        self.span.record("subprotocol", &agreed.subprotocol);
+        let (ws, receiver) = self.halves(agreed, details.peer());
+        let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
+        driver
+            .begin(async |handler: &mut ClientHandler<P>| {
+                let verdict = handler.0.on_connect(&response).await;
+                verdict.map_err(decline)
+            })
+            .await;
+        Opened {
+            driver,
+            ws,
+            details,
+            request,
+            response,
+        }
+    }
+
+    fn halves(&self, agreed: Agreed, peer: &Peer) -> (WebSocket, Receiver) {
         let rules = &self.rules;
         let deflate = agreed.deflate.map(|parameters| DeflateSettings {
             parameters,
             options: agreed.deflate_options,
         });
+        let interest = Interest {
+            span: self.span.clone(),
+        };
         let facts = Facts {
-            id,
-            peer: self.details.peer().clone(),
-            path: self.path().into(),
+            id: self.id,
+            peer: peer.clone(),
+            path: path(self.journey.url()).into(),
             subprotocol: agreed.subprotocol.map(Into::into),
-            observation,
+            observation: Observation::new(rules, (self.id, peer), interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
         let ws = WebSocket::new(facts, sender, Arc::clone(rules));
         (ws, Receiver::new(Arc::clone(rules), deflate.as_ref()))
     }
+}
+
+/// The path of a request, without the query.
+fn path(url: &Url) -> &str {
+    url.resource().split('?').next().unwrap_or("/")
 }

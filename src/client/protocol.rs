@@ -58,6 +58,9 @@ pub trait WebSocketClientProtocol: Send + 'static {
     /// Called when the stream is connected, before the opening handshake: may change what is asked
     /// for on this connection.
     ///
+    /// Called once; where redirects are followed, what it has asked for goes along, but for host, port
+    /// and resource.
+    ///
     /// # Errors
     ///
     /// An error drops the connection before anything is sent.

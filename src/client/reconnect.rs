@@ -319,7 +319,13 @@ mod tests {
             headers.insert(header::RETRY_AFTER, after.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Err(HandshakeError::Refused { status, headers }.into())
+        let body = Box::default();
+        let refused = HandshakeError::Refused {
+            status,
+            headers,
+            body,
+        };
+        Err(refused.into())
     }
 
     #[test]

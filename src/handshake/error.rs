@@ -1,13 +1,16 @@
 //! What can go wrong in the opening handshake.
 
+use std::fmt;
+
 use http::{HeaderMap, StatusCode};
 
-use super::url::UrlFault;
+use super::client::ResponseBody;
+use super::url::{Url, UrlFault};
 use crate::extension::NegotiationError;
 
 /// Tells why an opening handshake failed (RFC 6455 §4).
 ///
-/// Carries no octets of the peer but the headers of a response.
+/// Carries no octets of the peer but the headers and the body of a response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -143,6 +146,41 @@ pub enum HandshakeError {
         status: StatusCode,
         /// The headers of the answer.
         headers: HeaderMap,
+        /// The body of the answer; empty where only the head was judged.
+        body: Box<ResponseBody>,
+    },
+    /// The server led back to where the client had been.
+    #[error("redirected in a loop: {}", Chain(chain))]
+    #[non_exhaustive]
+    RedirectLoop {
+        /// The URLs, the last of which is one of the others.
+        chain: Vec<Url>,
+    },
+    /// The server led on more often than `max_redirects`.
+    #[error("more than {limit} redirects: {}", Chain(chain))]
+    #[non_exhaustive]
+    TooManyRedirects {
+        /// The URLs that were connected to.
+        chain: Vec<Url>,
+        /// The option.
+        limit: u32,
+    },
+    /// The server led from `wss` to `ws`.
+    #[error("redirected away from tls: {}", Chain(chain))]
+    #[non_exhaustive]
+    InsecureRedirect {
+        /// The URLs, the last of which was not connected to.
+        chain: Vec<Url>,
+    },
+    /// The server led to what is no URL of a WebSocket.
+    #[error("redirected to no url of a websocket: {}", Chain(chain))]
+    #[non_exhaustive]
+    InvalidRedirect {
+        /// The URLs that were connected to.
+        chain: Vec<Url>,
+        /// What is wrong with the next one.
+        #[source]
+        fault: UrlFault,
     },
 }
 
@@ -177,8 +215,25 @@ impl HandshakeError {
             Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::AcceptMismatch => StatusCode::BAD_GATEWAY,
+            Self::AcceptMismatch
+            | Self::RedirectLoop { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::InsecureRedirect { .. }
+            | Self::InvalidRedirect { .. } => StatusCode::BAD_GATEWAY,
             Self::Refused { status, .. } | Self::Denied { status } => *status,
         }
+    }
+}
+
+/// Prints the URLs of a chain of redirects.
+struct Chain<'a>(&'a [Url]);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, url) in self.0.iter().enumerate() {
+            let arrow = if place > 0 { " -> " } else { "" };
+            write!(f, "{arrow}{url}")?;
+        }
+        Ok(())
     }
 }

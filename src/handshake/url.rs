@@ -57,6 +57,11 @@ impl Url {
         &self.resource
     }
 
+    /// Returns scheme, host and port, by which one server is told from another.
+    pub(super) fn origin(&self) -> (bool, &str, u16, Option<&str>) {
+        (self.is_secure, &self.host, self.port, self.socket())
+    }
+
     /// Returns the path of the Unix socket, for a URL such as `ws://unix:/run/chat.sock`.
     ///
     /// As in Autobahn the path is the resource, too, and the host `unix`.
@@ -160,6 +165,68 @@ pub enum UrlFault {
     /// There is a control character.
     #[error("control characters are not allowed")]
     ControlCharacter,
+}
+
+/// Resolves a reference against a URL (RFC 3986 §5.2), as in `Location`: `http` stands for `ws`, and
+/// a fragment, which is for what is shown, is dropped. It does not lead to Unix sockets.
+pub(super) fn join(base: &Url, reference: &str) -> Result<Url, UrlFault> {
+    let reference = reference.split('#').next().unwrap_or_default();
+    let has_scheme = match reference.find([':', '/', '?']) {
+        Some(at) => reference.get(at..).is_some_and(|it| it.starts_with(':')),
+        None => false,
+    };
+    let scheme = if base.is_secure { "wss" } else { "ws" };
+    let absolute = match reference.split_once("://") {
+        _ if reference.starts_with("//") => format!("{scheme}:{reference}"),
+        Some((scheme, rest)) if has_scheme => match scheme.to_ascii_lowercase().as_str() {
+            "http" => format!("ws://{rest}"),
+            "https" => format!("wss://{rest}"),
+            _ => reference.to_owned(),
+        },
+        _ if has_scheme => return Err(UrlFault::Scheme),
+        _ => {
+            let resource = resource(&merge(&base.resource, reference))?;
+            let base = base.clone();
+            return Ok(Url { resource, ..base });
+        }
+    };
+    let url: Url = absolute.parse()?;
+    match url.socket {
+        Some(_) => Err(UrlFault::Authority),
+        None => Ok(url),
+    }
+}
+
+/// Merges a path and query into those of the base, without `.` and `..` (RFC 3986 §5.2.3, §5.2.4).
+fn merge(base: &str, reference: &str) -> String {
+    let (base, _) = base.split_once('?').unwrap_or((base, ""));
+    let (path, query) = match reference.split_once('?') {
+        Some((path, query)) => (path, format!("?{query}")),
+        None => (reference, String::new()),
+    };
+    let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let whole = match path {
+        "" => base.to_owned(),
+        path if path.starts_with('/') => path.to_owned(),
+        path => format!("{folder}/{path}"),
+    };
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = whole.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 /// Makes a resource of path and query, encoding what it cannot have.

@@ -38,6 +38,7 @@ pub struct ClientOptions {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) local_addr: Option<SocketAddr>,
     pub(crate) proxy: Result<Proxy, OptionsError>,
+    pub(crate) max_redirects: u32,
     pub(crate) origin: Option<String>,
     pub(crate) useragent: Option<String>,
 }
@@ -185,6 +186,20 @@ impl ClientOptions {
         self
     }
 
+    /// Sets how often an answer such as 301 with `Location` is followed to another URL
+    /// (RFC 9110 §15.4); each time `connect_timeout` and `open_handshake_timeout` begin anew.
+    ///
+    /// `http` and `https` URLs stand for `ws` and `wss`. From `wss` it never leads to `ws`, and to
+    /// another scheme, host or port never with `Authorization`, `Cookie` and `Proxy-Authorization`.
+    /// Concerns what is dialed, not streams that are connected already, and not the blocking face.
+    ///
+    /// Range: 0 to 100. Default: 0, which takes such an answer for a refusal.
+    #[must_use]
+    pub fn max_redirects(mut self, redirects: u32) -> Self {
+        self.max_redirects = redirects;
+        self
+    }
+
     /// Sets the `Origin` header (RFC 6455 §4.1).
     ///
     /// Printable ASCII. Default: none.
@@ -215,6 +230,10 @@ impl ClientOptions {
             return Err(OptionsError::text("headers", "host", allowed));
         }
         self.proxy.as_ref().map_err(Clone::clone)?;
+        if self.max_redirects > 100 {
+            let (value, allowed) = (self.max_redirects, "0 to 100");
+            return Err(OptionsError::value("max_redirects", value, allowed));
+        }
         header_text("origin", self.origin.as_deref())?;
         header_text("useragent", self.useragent.as_deref())?;
         duration("connect_timeout", self.connect_timeout)?;
@@ -235,6 +254,7 @@ impl Default for ClientOptions {
             connect_timeout: Some(Duration::from_secs(30)),
             local_addr: None,
             proxy: Ok(Proxy::none()),
+            max_redirects: 0,
             origin: None,
             useragent: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
         }

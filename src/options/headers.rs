@@ -31,6 +31,13 @@ impl ExtraHeaders {
         }
     }
 
+    /// Takes out the headers of these names.
+    pub(crate) fn remove(&mut self, names: &[HeaderName]) {
+        for name in names {
+            self.map.remove(name);
+        }
+    }
+
     /// Returns the valid headers.
     pub(crate) fn map(&self) -> &HeaderMap {
         &self.map

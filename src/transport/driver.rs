@@ -47,6 +47,11 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         }
     }
 
+    /// Returns the protocol instance.
+    pub(crate) fn handler(&self) -> &H {
+        &self.handler
+    }
+
     /// Lets `hold` catch up before the peer's close frame is answered.
     pub(crate) fn hold_close(&mut self, hold: Arc<dyn Hold>) {
         self.io.hold = Some(Box::new(hold));

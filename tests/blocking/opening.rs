@@ -3,9 +3,7 @@
 use crate::peer::{Echo, listen, read_request};
 use motorway::blocking::{Connector, connect};
 use motorway::connection::TimeoutKind;
-use motorway::{
-    ClientOptions, ConnectingRequest, Error, HandshakeError, ServerOptions, StatusCode,
-};
+use motorway::{ClientOptions, ConnectingRequest, Error, ServerOptions, StatusCode};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,20 +15,14 @@ fn refusal_is_told_with_status_and_headers() {
     let serving = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         read_request(&mut stream);
-        let response = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n";
+        let response = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\nno entry";
         stream.write_all(response).unwrap();
     });
-    let Err(Error::Handshake(error)) = connect(url) else {
-        panic!("not refused");
-    };
-    let HandshakeError::Refused {
-        status, headers, ..
-    } = *error
-    else {
-        panic!("{error}");
-    };
-    assert_eq!(status, StatusCode::UNAUTHORIZED);
-    assert_eq!(headers["www-authenticate"], "Basic");
+    let error = connect(url).unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
+    assert_eq!(error.headers().unwrap()["www-authenticate"], "Basic");
+    assert_eq!(error.body().unwrap().text(), "no entry");
+    assert!(!error.body().unwrap().is_truncated());
     serving.join().unwrap();
 }
 

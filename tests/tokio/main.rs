@@ -54,6 +54,10 @@ mod proxies;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod redirects;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod rules;

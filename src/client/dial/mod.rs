@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 
 /// What it takes to dial.
+#[derive(Clone, Copy)]
 pub(super) struct Dialer<'a> {
     pub(super) url: &'a Url,
     pub(super) options: &'a ClientOptions,

@@ -2,8 +2,10 @@
 //!
 //! [`request`] makes the octets to send, [`check`] judges the answer against what was [`Sent`].
 
+mod body;
 mod connecting;
 mod headers;
+mod redirect;
 mod response;
 
 use base64::Engine;
@@ -16,7 +18,9 @@ use super::{Agreed, HandshakeError, ResponseHead, accept_key};
 use crate::extension::deflate::negotiate::Offered;
 use crate::options::{ClientOptions, ExtraHeaders, authority, is_token};
 
+pub use body::{BodyReader, ResponseBody};
 pub use connecting::ConnectingRequest;
+pub use redirect::{Journey, location};
 pub use response::ConnectionResponse;
 
 /// What a request asked for, to check the answer against.
@@ -90,25 +94,25 @@ pub fn request(
 
 /// Checks the answer of a server (RFC 6455 §4.1).
 ///
-/// In Autobahn's order: version of HTTP, status, `Upgrade`, `Connection`, accept key, extensions,
+/// In this order: status, version of HTTP, `Upgrade`, `Connection`, accept key, extensions,
 /// subprotocol.
 ///
 /// # Errors
 ///
-/// Fails on another status than 101, whose headers the error then has, and on an answer that does
-/// not fit what was asked.
+/// Fails on another status than 101, as [`refused`] has it without a body, and on an answer that
+/// does not fit what was asked.
 pub fn check(
     head: ResponseHead,
     sent: &Sent,
 ) -> Result<(ConnectionResponse, Agreed), HandshakeError> {
+    // Whoever refuses may speak HTTP/1.0.
+    if head.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refused(head, ResponseBody::default()));
+    }
     if head.version() != Version::HTTP_11 {
         return Err(HandshakeError::UnsupportedHttpVersion);
     }
-    let status = head.status();
     let headers = head.into_headers();
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(HandshakeError::Refused { status, headers });
-    }
     headers::upgrade(&headers)?;
     headers::connection(&headers)?;
     headers::accept(&headers, &sent.accept)?;
@@ -121,6 +125,16 @@ pub fn check(
     };
     let response = ConnectionResponse::new(headers, protocol, extensions);
     Ok((response, agreed))
+}
+
+/// Makes the error of an answer with another status than 101, of which [`BodyReader`] reads the body.
+#[must_use]
+pub fn refused(head: ResponseHead, body: ResponseBody) -> HandshakeError {
+    HandshakeError::Refused {
+        status: head.status(),
+        headers: head.into_headers(),
+        body: Box::new(body),
+    }
 }
 
 /// Adds the headers of the user, and those that have options of their own unless he sets them.

@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use crate::extension::Offer;
+use crate::handshake::Url;
 use crate::peer::Peer;
 
 /// A valid answer of a server to the opening handshake (RFC 6455 §4.1).
@@ -12,6 +13,7 @@ pub struct ConnectionResponse {
     headers: HeaderMap,
     protocol: Option<String>,
     extensions: Vec<Offer>,
+    url: Option<Url>,
 }
 
 impl ConnectionResponse {
@@ -25,6 +27,7 @@ impl ConnectionResponse {
             headers,
             protocol,
             extensions,
+            url: None,
         }
     }
 
@@ -37,6 +40,17 @@ impl ConnectionResponse {
     /// Sets who answered, which a head cannot tell.
     pub fn set_peer(&mut self, peer: Peer) {
         self.peer = peer;
+    }
+
+    /// Returns the URL that was connected to: behind redirects the last; `None` until set.
+    #[must_use]
+    pub fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
+    }
+
+    /// Sets the URL that was connected to, which a head cannot tell.
+    pub fn set_url(&mut self, url: Url) {
+        self.url = Some(url);
     }
 
     /// Returns the status: 101, since no other opens a connection.
