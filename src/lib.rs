@@ -30,6 +30,8 @@ mod observe;
 mod random;
 #[cfg(feature = "tokio")]
 mod server;
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+mod socket;
 #[cfg(feature = "tokio")]
 mod stream;
 #[cfg(feature = "tokio")]
@@ -48,7 +50,7 @@ pub use connection::{
 };
 pub use handshake::client::{ConnectingRequest, ConnectionResponse};
 pub use handshake::server::{
-    ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest, HttpResponse,
+    BasicAuth, ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest, HttpResponse,
 };
 pub use handshake::{HandshakeError, TransportDetails, Url};
 pub use http;

@@ -12,9 +12,11 @@ use crate::observe::{HeadLog, Trace, Tracer};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
 use crate::random;
+use crate::socket::set_up;
 #[cfg(feature = "rustls")]
 use crate::tls::ClientTls;
 use http::StatusCode;
+use socket2::SockRef;
 use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -176,9 +178,7 @@ impl Connector {
 
     fn open(&self, stream: TcpStream, security: &Security) -> Result<WebSocketStream> {
         let common = &self.options.common;
-        if common.tcp_no_delay {
-            stream.set_nodelay(true)?;
-        }
+        set_up(&SockRef::from(&stream), common)?;
         let peer = stream.peer_addr()?.into();
         let details = TransportDetails::client(peer).at(stream.local_addr().ok());
         let (shaking, details) =

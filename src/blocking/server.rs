@@ -14,8 +14,10 @@ use crate::handshake::server::{
 use crate::handshake::{HandshakeError, HeadLimits, HeadReader, TransportDetails};
 use crate::observe::HeadLog;
 use crate::options::ServerOptions;
+use crate::socket::set_up;
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
+use socket2::SockRef;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -239,9 +241,7 @@ impl Server {
 
     fn shake_hands(&self, stream: TcpStream, peer: SocketAddr) -> Result<WebSocketStream> {
         let options = &self.options;
-        if options.common.tcp_no_delay {
-            stream.set_nodelay(true)?;
-        }
+        set_up(&SockRef::from(&stream), &options.common)?;
         let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
         let time = options.common.open_handshake_timeout;
         let (shaking, details) = self
@@ -275,8 +275,17 @@ impl Server {
                 Err(deny) => return Err(refuse_denied(shaking, &deny)),
             },
         };
+        let options = match accept.own_options() {
+            Some(own) => match own.validate() {
+                Ok(()) => &own.clone(),
+                Err(error) => {
+                    return Err(refuse_denied(shaking, &ConnectionDeny::internal(error)));
+                }
+            },
+            None => options,
+        };
         let (response, agreed) =
-            match server::accept(&request, &self.choose(&request, accept), options) {
+            match server::accept(&request, &choose(&request, accept, options), options) {
                 Ok(accepted) => accepted,
                 Err(error) => return self.refuse(shaking, error),
             };
@@ -293,16 +302,6 @@ impl Server {
         Ok(WebSocketStream::new(opened, Rules::server(options), None))
     }
 
-    fn choose(&self, request: &ConnectionRequest, accept: ConnectionAccept) -> ConnectionAccept {
-        if accept.subprotocol().is_some() {
-            return accept;
-        }
-        match ConnectionAccept::default_for(request, &self.options).subprotocol() {
-            Some(protocol) => accept.protocol(protocol),
-            None => accept,
-        }
-    }
-
     fn refuse(&self, shaking: Shaking, error: HandshakeError) -> Result<WebSocketStream> {
         shaking.answer(&server::refuse(&error, &self.options));
         Err(error.into())
@@ -315,6 +314,20 @@ impl fmt::Debug for Server {
             .field("local_addr", &self.local_addr)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+fn choose(
+    request: &ConnectionRequest,
+    accept: ConnectionAccept,
+    options: &ServerOptions,
+) -> ConnectionAccept {
+    if accept.subprotocol().is_some() {
+        return accept;
+    }
+    match ConnectionAccept::default_for(request, options).subprotocol() {
+        Some(protocol) => accept.protocol(protocol),
+        None => accept,
     }
 }
 

@@ -20,6 +20,10 @@ pub enum HandshakeError {
     /// The head has a NUL (RFC 9110 §5.5).
     #[error("head has a nul octet")]
     Nul,
+    /// The request is not one of HTTP, but for the policy file of Flash's sockets; answered with it
+    /// where `serve_flash_socket_policy` is on.
+    #[error("request is for a policy file of flash")]
+    FlashPolicyRequest,
     /// The head is not one of HTTP/1: a folded line, a space before a colon, anything else.
     #[error("malformed http head")]
     MalformedHead,
@@ -192,6 +196,7 @@ impl HandshakeError {
         match self {
             Self::BareLineEnd
             | Self::Nul
+            | Self::FlashPolicyRequest
             | Self::MalformedHead
             | Self::InvalidProxyHeader
             | Self::InvalidTarget

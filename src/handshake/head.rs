@@ -160,6 +160,9 @@ impl HeadReader {
             match (special.and_then(|at| rest.get(at)), next) {
                 (None, _) | (Some(b'\r'), None) => return Ok(None),
                 (Some(b'\r'), Some(b'\n')) => {}
+                (Some(0), _) if octets.starts_with(POLICY_REQUEST) && kind == Kind::Request => {
+                    return Err(HandshakeError::FlashPolicyRequest);
+                }
                 (Some(0), _) => return Err(HandshakeError::Nul),
                 _ => return Err(HandshakeError::BareLineEnd),
             }
@@ -306,6 +309,9 @@ fn header_map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeEr
     }
     Ok(map)
 }
+
+/// What Flash asks for before it opens a socket; the NUL ends it.
+const POLICY_REQUEST: &[u8] = b"<policy-file-request/>\0";
 
 /// Tells another version of HTTP from what is no HTTP at all.
 fn fault(error: httparse::Error, head: &[u8]) -> HandshakeError {

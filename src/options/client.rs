@@ -41,6 +41,7 @@ pub struct ClientOptions {
     pub(crate) max_redirects: u32,
     pub(crate) origin: Option<String>,
     pub(crate) useragent: Option<String>,
+    pub(crate) version: u8,
 }
 
 impl ClientOptions {
@@ -218,6 +219,16 @@ impl ClientOptions {
         self
     }
 
+    /// Sets the draft of the protocol that is spoken: 10 to 12 send version 8, 13 to 18 version 13,
+    /// which RFC 6455 kept. Up to 10 the origin is in `Sec-WebSocket-Origin`.
+    ///
+    /// Frames are the same in all. Range: 10 to 18. Default: 18.
+    #[must_use]
+    pub fn version(mut self, draft: u8) -> Self {
+        self.version = draft;
+        self
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors
@@ -236,6 +247,9 @@ impl ClientOptions {
         }
         header_text("origin", self.origin.as_deref())?;
         header_text("useragent", self.useragent.as_deref())?;
+        if !(10..=18).contains(&self.version) {
+            return Err(OptionsError::value("version", self.version, "10 to 18"));
+        }
         duration("connect_timeout", self.connect_timeout)?;
         let timeout = self.server_connection_drop_timeout;
         duration("server_connection_drop_timeout", timeout)
@@ -257,6 +271,7 @@ impl Default for ClientOptions {
             max_redirects: 0,
             origin: None,
             useragent: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
+            version: 18,
         }
     }
 }

@@ -39,6 +39,7 @@ pub struct ServerOptions {
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
     pub(crate) trust_x_forwarded_for: u32,
+    pub(crate) trust_forwarded: u32,
     pub(crate) proxy_protocol: Result<Networks, OptionsError>,
     pub(crate) backlog: u32,
     pub(crate) reuse_port: bool,
@@ -46,6 +47,8 @@ pub struct ServerOptions {
     pub(crate) web_status_redirect: bool,
     pub(crate) server: Option<String>,
     pub(crate) external_port: Option<u16>,
+    pub(crate) serve_flash_socket_policy: bool,
+    pub(crate) flash_socket_policy: String,
     pub(crate) url: Option<String>,
     /// Whether refusals have Autobahn's status, 400, where ours is clearer.
     pub(crate) autobahn_status: bool,
@@ -168,6 +171,19 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many proxies in front of the server are trusted to add to `Forwarded` (RFC 7239):
+    /// the peer is then what `for` says in the element that many from the right, or in the first if
+    /// there are fewer.
+    ///
+    /// As for [`trust_x_forwarded_for`](Self::trust_x_forwarded_for), of which only one may be on: a
+    /// client could send the header that the proxies leave alone. `unknown` and names with an
+    /// underscore are no addresses. Default: 0, which is off.
+    #[must_use]
+    pub fn trust_forwarded(mut self, proxies: u32) -> Self {
+        self.trust_forwarded = proxies;
+        self
+    }
+
     /// Sets the proxies that start each connection with a header of the PROXY protocol, version 1
     /// or 2, which tells the peer: addresses, networks such as `10.0.0.0/8`, or `unix` for all
     /// peers at Unix sockets.
@@ -249,6 +265,26 @@ impl ServerOptions {
         self
     }
 
+    /// Sets whether those who send `<policy-file-request/>` and a NUL instead of a request, as the
+    /// Flash player did before it opened a socket, get the policy file and nothing else. No callback
+    /// is called for them.
+    ///
+    /// Default: false; they are then answered with 400.
+    #[must_use]
+    pub fn serve_flash_socket_policy(mut self, serve: bool) -> Self {
+        self.serve_flash_socket_policy = serve;
+        self
+    }
+
+    /// Sets the policy file of Flash's sockets; its last character, and no other, is a NUL.
+    ///
+    /// Default: as in Autobahn, one that allows pages of all hosts to connect to all ports.
+    #[must_use]
+    pub fn flash_socket_policy(mut self, policy: impl Into<String>) -> Self {
+        self.flash_socket_policy = policy.into();
+        self
+    }
+
     /// Sets the URL under which clients know this server: `ws://` or `wss://`, without a query or
     /// fragment (RFC 6455 §3). For the application, which gets it from the factory's `url`.
     ///
@@ -289,6 +325,16 @@ impl ServerOptions {
             let error = OptionsError::value("external_port", 0, "1 to 65535, or None");
             return Err(error);
         }
+        if self.trust_x_forwarded_for > 0 && self.trust_forwarded > 0 {
+            let allowed = "0 where trust_x_forwarded_for is on";
+            let error = OptionsError::value("trust_forwarded", self.trust_forwarded, allowed);
+            return Err(error);
+        }
+        let policy = self.flash_socket_policy.as_str();
+        if policy.find('\0').is_none_or(|at| at + 1 != policy.len()) {
+            let allowed = "a text with one NUL, at its end";
+            return Err(OptionsError::text("flash_socket_policy", policy, allowed));
+        }
         match &self.url {
             Some(url) if !is_server_url(url) => {
                 let allowed = "a ws:// or wss:// URL without query and fragment";
@@ -311,6 +357,7 @@ impl Default for ServerOptions {
             allow_null_origin: None,
             max_connections: None,
             trust_x_forwarded_for: 0,
+            trust_forwarded: 0,
             proxy_protocol: Ok(Networks::default()),
             backlog: 1024,
             reuse_port: false,
@@ -318,11 +365,17 @@ impl Default for ServerOptions {
             web_status_redirect: false,
             server: Some(concat!("motorway/", env!("CARGO_PKG_VERSION")).to_owned()),
             external_port: None,
+            serve_flash_socket_policy: false,
+            flash_socket_policy: FLASH_SOCKET_POLICY.to_owned(),
             url: None,
             autobahn_status: false,
         }
     }
 }
+
+/// Autobahn's own.
+const FLASH_SOCKET_POLICY: &str = "<cross-domain-policy>\n     \
+    <allow-access-from domain=\"*\" to-ports=\"*\" />\n</cross-domain-policy>\0";
 
 /// Tells whether the text is the URL of a server: scheme, authority and path, no more.
 fn is_server_url(url: &str) -> bool {

@@ -121,6 +121,30 @@ macro_rules! shared_setters {
             self
         }
 
+        /// Sets after how long without a sign of life TCP asks the peer for one, and how often it
+        /// asks again before the connection is lost (`SO_KEEPALIVE`, with `TCP_KEEPIDLE` and
+        /// `TCP_KEEPINTVL`); `None` does not ask.
+        ///
+        /// The system answers such questions, so they tell of dead machines and lines, not of dead
+        /// programs: for those there is `auto_ping_interval`. 1 to 32,767 whole seconds. Default:
+        /// off.
+        #[must_use]
+        pub fn tcp_keepalive(mut self, time: impl Into<Option<Duration>>) -> Self {
+            self.common.tcp_keepalive = time.into();
+            self
+        }
+
+        /// Sets how long what was sent may stay unacknowledged before TCP gives the connection up
+        /// (`TCP_USER_TIMEOUT`, RFC 5482); `None` leaves it to the system. Without effect where that
+        /// is not Linux.
+        ///
+        /// 1 millisecond to 24 days; fractions of milliseconds are cut off. Default: off.
+        #[must_use]
+        pub fn tcp_user_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+            self.common.tcp_user_timeout = time.into();
+            self
+        }
+
         /// Sets the time between pings sent by the connection itself (RFC 6455 §5.5.2); zero or
         /// `None` sends none.
         ///

@@ -22,6 +22,8 @@ pub(crate) struct CommonOptions {
     pub(crate) close_handshake_timeout: Option<Duration>,
     pub(crate) write_stall_timeout: Option<Duration>,
     pub(crate) tcp_no_delay: bool,
+    pub(crate) tcp_keepalive: Option<Duration>,
+    pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) auto_ping_interval: Option<Duration>,
     pub(crate) auto_ping_timeout: Option<Duration>,
     pub(crate) auto_ping_size: usize,
@@ -84,7 +86,23 @@ impl CommonOptions {
         duration("close_handshake_timeout", self.close_handshake_timeout)?;
         duration("write_stall_timeout", self.write_stall_timeout)?;
         duration("auto_ping_interval", self.auto_ping_interval)?;
-        duration("auto_ping_timeout", self.auto_ping_timeout)
+        duration("auto_ping_timeout", self.auto_ping_timeout)?;
+        let (keepalive, user) = (self.tcp_keepalive, self.tcp_user_timeout);
+        let is_whole = |time: &Duration| {
+            time.subsec_nanos() == 0 && (1..=MAX_KEEPALIVE).contains(&time.as_secs())
+        };
+        if keepalive.is_some_and(|time| !is_whole(&time)) {
+            let value = format!("{:?}", keepalive.unwrap_or_default());
+            let allowed = "1 to 32767 whole seconds, or None";
+            return Err(OptionsError::value("tcp_keepalive", value, allowed));
+        }
+        if user.is_some_and(|time| !(SHORTEST_USER_TIMEOUT..=LONGEST_USER_TIMEOUT).contains(&time))
+        {
+            let value = format!("{:?}", user.unwrap_or_default());
+            let allowed = "1 millisecond to 24 days, or None";
+            return Err(OptionsError::value("tcp_user_timeout", value, allowed));
+        }
+        Ok(())
     }
 
     fn validate_head(&self) -> Result<(), OptionsError> {
@@ -137,6 +155,8 @@ impl Default for CommonOptions {
             close_handshake_timeout: Some(Duration::from_secs(5)),
             write_stall_timeout: Some(Duration::from_secs(60)),
             tcp_no_delay: true,
+            tcp_keepalive: None,
+            tcp_user_timeout: None,
             auto_ping_interval: None,
             auto_ping_timeout: None,
             auto_ping_size: 12,
@@ -182,5 +202,10 @@ pub(super) fn header_text(option: &'static str, text: Option<&str>) -> Result<()
     }
 }
 
+/// The longest time of `TCP_KEEPIDLE` and `TCP_KEEPINTVL` on Linux, in seconds.
+const MAX_KEEPALIVE: u64 = 32_767;
+const SHORTEST_USER_TIMEOUT: Duration = Duration::from_millis(1);
+/// As many milliseconds as a signed number of 32 bits takes, in whole days.
+const LONGEST_USER_TIMEOUT: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 /// The longest duration of any option.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);

@@ -5,12 +5,14 @@ use super::{Server, WebSocketServerFactory, WebSocketServerProtocol};
 use crate::address::ListenAddress;
 use crate::connection::CloseInfo;
 use crate::error::{HandlerResult, Result};
+use crate::handshake::server::{ConnectionAccept, ConnectionDeny, ConnectionRequest};
 use crate::message::Message;
 use crate::options::OptionsError;
 use crate::stream::{Heads, Inbox, Owner, WebSocketStream};
 use crate::transport::WebSocket;
 use std::fmt;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Listens on an address and runs `handler` for each connection, with the default options.
 ///
@@ -91,6 +93,7 @@ where
 
 /// The protocol behind handlers; see [`WebSocketServerFactory::from_handler`].
 pub struct HandlerProtocol {
+    gate: Gate,
     inbox: Arc<Inbox>,
     handler: Arc<Calls>,
 }
@@ -132,7 +135,9 @@ impl WebSocketServerFactory<HandlerProtocol> {
         F: Future<Output = HandlerResult> + Send + 'static,
     {
         let handler: Arc<Calls> = Arc::new(move |stream| Box::pin(handler(stream)));
+        let gate = Gate::default();
         let make = move || HandlerProtocol {
+            gate: Arc::clone(&gate),
             inbox: Arc::default(),
             handler: Arc::clone(&handler),
         };
@@ -151,7 +156,58 @@ impl WebSocketServerFactory<HandlerProtocol> {
     }
 }
 
+impl WebSocketServerFactory<HandlerProtocol> {
+    /// Sets what accepts or denies valid requests, before there is a stream for the handler, as
+    /// [`WebSocketServerProtocol::on_connect`] does. Set again, it replaces what was set before.
+    ///
+    /// The request is a copy. A panic is answered with 500.
+    ///
+    /// ```
+    /// use motorway::{ConnectionAccept, ConnectionDeny, StatusCode, WebSocketServerFactory};
+    ///
+    /// let mut factory = WebSocketServerFactory::from_handler(|mut ws| async move {
+    ///     Ok(ws.send("welcome").await?)
+    /// });
+    /// factory.on_connect(|request| async move {
+    ///     match request.cookie("sid") {
+    ///         Some(_) => Ok(ConnectionAccept::select(request.protocols(), ["chat"])),
+    ///         None => Err(ConnectionDeny::new(StatusCode::FORBIDDEN).reason("no session")),
+    ///     }
+    /// });
+    /// ```
+    pub fn on_connect<F, A>(&mut self, ask: F)
+    where
+        F: Fn(ConnectionRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ConnectionAccept, ConnectionDeny>> + Send + 'static,
+    {
+        let ask: Ask = Arc::new(move |request| Box::pin(ask(request)));
+        // All instances share the gate, and this one is made for nothing else.
+        let gate = Arc::clone(&(self.shared.make)().gate);
+        *gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(ask);
+    }
+}
+
+/// The user's function that accepts or denies.
+type Ask = Arc<dyn Fn(ConnectionRequest) -> Asked + Send + Sync>;
+
+type Asked = Pin<Box<dyn Future<Output = Result<ConnectionAccept, ConnectionDeny>> + Send>>;
+
+/// The place for that function, which the instances of a factory share.
+type Gate = Arc<Mutex<Option<Ask>>>;
+
 impl WebSocketServerProtocol for HandlerProtocol {
+    async fn on_connect(
+        &mut self,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionAccept, ConnectionDeny> {
+        let ask = self.gate.lock();
+        let ask = ask.unwrap_or_else(PoisonError::into_inner).clone();
+        match ask {
+            Some(ask) => ask(request.clone()).await,
+            None => Ok(ConnectionAccept::default()),
+        }
+    }
+
     fn on_message(
         &mut self,
         _: &WebSocket,

@@ -2,11 +2,7 @@
 
 use super::lifecycle::Counted;
 #[cfg(feature = "rustls")]
-use super::{
-    factory::Settings,
-    lifecycle::Lifecycle,
-    opening::{is_among, log_failure},
-};
+use super::{factory::Settings, lifecycle::Lifecycle, opening::log_failure};
 use crate::address::{Layer, ListenAddress};
 #[cfg(feature = "rustls")]
 use crate::connection::TimeoutKind;
@@ -16,7 +12,8 @@ use crate::error::Result;
 #[cfg(feature = "rustls")]
 use crate::handshake::HandshakeError;
 use crate::handshake::TransportDetails;
-use crate::options::OptionsError;
+use crate::options::{Networks, OptionsError};
+use crate::peer::Peer;
 #[cfg(feature = "rustls")]
 use crate::tls::{ServerTls, TlsStream};
 #[cfg(feature = "rustls")]
@@ -115,4 +112,13 @@ pub(super) async fn secure<S: Stream>(
         counted: incoming.counted,
         since: incoming.since,
     })
+}
+
+/// Tells whether the peer is one of the trusted; one that another proxy told is not.
+pub(super) fn is_among(peer: &Peer, trusted: &Networks) -> bool {
+    match peer {
+        Peer::Tcp(address) => trusted.contain(address.ip()),
+        Peer::Unix(_) => trusted.unix,
+        Peer::Forwarded(_) | Peer::Unknown => false,
+    }
 }

@@ -11,7 +11,9 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::connection::SendError;
 use crate::error::Result;
 use crate::handshake::TransportDetails;
+use crate::socket::set_up;
 use crate::transport::{Stream, WebSocket};
+use socket2::SockRef;
 use std::borrow::Cow;
 use std::future::ready;
 use std::io;
@@ -293,10 +295,8 @@ async fn accept_loop(
 fn serve(accepted: Accepted, security: &Security, shared: (&Arc<impl Serve>, &Arc<Lifecycle>)) {
     match accepted {
         Accepted::Tcp(stream, peer) => {
-            if shared.0.settings().options.common.tcp_no_delay {
-                // Fails only on a socket that is gone already.
-                let _ = stream.set_nodelay(true);
-            }
+            // Fails only on a socket that is gone already.
+            let _ = set_up(&SockRef::from(&stream), &shared.0.settings().options.common);
             let details = TransportDetails::server(peer).at(stream.local_addr().ok());
             serve_stream(stream, details, security, shared);
         }

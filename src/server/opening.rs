@@ -3,7 +3,7 @@
 use super::WebSocketServerProtocol;
 use super::factory::{FactoryShared, Settings};
 use super::http::Pages;
-use super::incoming::Incoming;
+use super::incoming::{Incoming, is_among};
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
 use super::opened::{Listed, Opened, run_opened};
 use super::protocol::ServerHandler;
@@ -16,7 +16,6 @@ use crate::handshake::{
     Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead, TransportDetails,
 };
 use crate::observe::{HeadLog, Interest, Observation, next_id, span};
-use crate::options::Networks;
 use crate::peer::Peer;
 use crate::transport::{
     Driver, Facts, Handler, Read, Stream, WebSocket, catch_panic, close_stream, masking_key,
@@ -362,6 +361,14 @@ impl<S: Stream> Opening<S> {
             let _ = self.lifecycle.unless_killed(asking).await;
             return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
         };
+        if let Ok(Ok(accept)) = &verdict
+            && let Some(own) = accept.own_options()
+        {
+            if let Err(error) = own.validate() {
+                return self.deny(&ConnectionDeny::internal(error)).await;
+            }
+            self.settings = Settings::new(own.clone());
+        }
         let options = &self.settings.options;
         let accept = match verdict {
             Ok(Ok(accept)) if accept.subprotocol().is_some() => accept,
@@ -466,15 +473,6 @@ pub(super) fn log_failure(peer: &Peer, error: &Error) {
         error => {
             tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed");
         }
-    }
-}
-
-/// Tells whether the peer is one of the trusted; one that another proxy told is not.
-pub(super) fn is_among(peer: &Peer, trusted: &Networks) -> bool {
-    match peer {
-        Peer::Tcp(address) => trusted.contain(address.ip()),
-        Peer::Unix(_) => trusted.unix,
-        Peer::Forwarded(_) | Peer::Unknown => false,
     }
 }
 

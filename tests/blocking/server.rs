@@ -58,7 +58,6 @@ fn stopping_closes_every_connection() {
 }
 
 #[test]
-#[expect(clippy::result_large_err, reason = "a denial is made once")]
 fn requests_can_be_denied_and_refused() {
     let options = ServerOptions::default().allowed_origins(["http://good.example"]);
     let server = Server::bind("127.0.0.1:0")

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod basic_auth;
+#[cfg(test)]
 mod closing;
 #[cfg(test)]
 mod compression;
@@ -12,6 +14,8 @@ mod control_frames;
 mod deflate;
 #[cfg(test)]
 mod deflate_codec;
+#[cfg(test)]
+mod drafts;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]

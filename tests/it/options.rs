@@ -268,3 +268,48 @@ fn headers_add_up() {
         .header("Set-Cookie", "b=2");
     assert_eq!(one, two);
 }
+
+#[test]
+fn times_of_tcp_outside_of_their_range_are_refused() {
+    let new = ServerOptions::default;
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+    for (options, option, value) in [
+        (new().tcp_keepalive(Duration::ZERO), "tcp_keepalive", "0ns"),
+        (
+            new().tcp_keepalive(second * 32_768),
+            "tcp_keepalive",
+            "32768s",
+        ),
+        (new().tcp_keepalive(second * 3 / 2), "tcp_keepalive", "1.5s"),
+        (
+            new().tcp_user_timeout(Duration::ZERO),
+            "tcp_user_timeout",
+            "0ns",
+        ),
+        (
+            new().tcp_user_timeout(second / 1001),
+            "tcp_user_timeout",
+            "999",
+        ),
+        (
+            new().tcp_user_timeout(day * 25),
+            "tcp_user_timeout",
+            "2160000s",
+        ),
+    ] {
+        let error = options.validate().unwrap_err();
+        assert_eq!(error.option(), option);
+        let start = format!("option {option} is {value}");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+    let options = ClientOptions::default()
+        .tcp_keepalive(None)
+        .tcp_user_timeout(None);
+    options.validate().unwrap();
+    assert!(
+        ClientOptions::default()
+            .tcp_keepalive(Duration::ZERO)
+            .validate()
+            .is_err()
+    );
+}

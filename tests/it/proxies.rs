@@ -155,3 +155,76 @@ fn the_peer_is_counted_from_the_right() {
         assert_eq!(peer, expected.unwrap_or("unknown"), "{hops} {lines}");
     }
 }
+
+fn forwarded(lines: &[&str], hops: u32) -> Peer {
+    let mut request = "GET / HTTP/1.1\r\nHost: a\r\n".to_owned();
+    for line in lines {
+        request.push_str(&format!("Forwarded: {line}\r\n"));
+    }
+    request.push_str("\r\n");
+    let head = HeadReader::new(HeadLimits::default()).request(request.as_bytes());
+    let options = ServerOptions::default().trust_forwarded(hops);
+    match server::check(head.unwrap().unwrap().0, &options, Peer::Unknown) {
+        Checked::Http(request) => request.peer().clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn forwarded_elements_are_counted_from_the_right() {
+    // The examples of RFC 7239 §4 and §7.1, and what proxies make of them.
+    let list = "for=192.0.2.43, for=\"[2001:db8:cafe::17]\";proto=http, for=198.51.100.17";
+    for (lines, hops, expected) in [
+        (
+            &["for=192.0.2.60;proto=http;by=203.0.113.43"][..],
+            1,
+            "192.0.2.60",
+        ),
+        (
+            &["For=\"[2001:db8:cafe::17]:4711\""],
+            1,
+            "2001:db8:cafe::17",
+        ),
+        (
+            &["proto=https;FOR = \"192.0.2.43:47011\" ; host=a"],
+            1,
+            "192.0.2.43",
+        ),
+        (&[list], 1, "198.51.100.17"),
+        (&[list], 2, "2001:db8:cafe::17"),
+        (&[list], 3, "192.0.2.43"),
+        (&[list], 9, "192.0.2.43"),
+        (&["for=192.0.2.1", "for=192.0.2.2"], 1, "192.0.2.2"),
+        (&["for=192.0.2.1", "for=192.0.2.2"], 2, "192.0.2.1"),
+        (&["for=192.0.2.1,, for=192.0.2.2,"], 2, "192.0.2.1"),
+        (&["for=\"192.0.2.\\1\""], 1, "192.0.2.1"),
+        // What a client invents stands further to the left.
+        (&["for=\"a,b;for=1.1.1.1\", for=192.0.2.2"], 1, "192.0.2.2"),
+        (&["for=\"", "for=192.0.2.2"], 1, "192.0.2.2"),
+    ] {
+        assert_eq!(forwarded(lines, hops).to_string(), expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn forwarded_elements_without_an_address_say_nothing() {
+    for lines in [
+        &[][..],
+        &["for=unknown"],
+        &["for=_hidden"],
+        &["for=\"_gazonk\""],
+        &["by=192.0.2.1"],
+        &["for=192.0.2.1;for=192.0.2.2"],
+        &["for=192.0.2.1, proto=http"],
+        &["192.0.2.1"],
+        &["for=\"192.0.2.1"],
+        &["for=192.0.2.1, for=\"unknown"],
+    ] {
+        assert_eq!(forwarded(lines, 1), Peer::Unknown, "{lines:?}");
+    }
+    assert_eq!(forwarded(&["for=192.0.2.1"], 0), Peer::Unknown, "off");
+    let both = ServerOptions::default()
+        .trust_forwarded(1)
+        .trust_x_forwarded_for(1);
+    assert_eq!(both.validate().unwrap_err().option(), "trust_forwarded");
+}

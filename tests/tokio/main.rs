@@ -21,6 +21,8 @@ mod faults;
 #[cfg(test)]
 mod forwarded;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod handle;
 #[cfg(test)]
 mod handler;

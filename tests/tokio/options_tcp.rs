@@ -1,4 +1,4 @@
-//! What `tcp_no_delay` does, on sockets and the real clock.
+//! What `tcp_no_delay` and `tcp_keepalive` do, on sockets and the real clock.
 
 #![cfg(target_os = "linux")]
 
@@ -71,4 +71,60 @@ async fn small_messages_of_a_server_wait_for_nothing_unless_told_to() {
 async fn small_messages_of_a_client_wait_for_nothing_unless_told_to() {
     let (fast, slow) = (client(true).await, client(false).await);
     assert!(fast * 2 < slow, "{fast:?} {slow:?}");
+}
+
+/// The kind of the timer that the system runs for the connection from one port to another: 2 is
+/// that of keep-alive.
+fn timer(local: u16, remote: u16) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (local, remote) = (format!(":{local:04X}"), format!(":{remote:04X}"));
+    table.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_it = fields[1].ends_with(&local) && fields[2].ends_with(&remote);
+        let kind = fields.get(5)?.split(':').next()?;
+        is_it.then(|| kind.to_owned())
+    })
+}
+
+/// Waits until nothing is on the way any more, which has timers of its own.
+async fn timer_at_rest(local: u16, remote: u16) -> String {
+    loop {
+        match timer(local, remote).as_deref() {
+            Some(kind @ ("00" | "02")) => break kind.to_owned(),
+            Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            None => panic!("no such connection"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_are_kept_alive_where_that_is_asked_for() {
+    for (time, expected) in [(None, "00"), (Some(Duration::from_secs(40)), "02")] {
+        let factory = twice().factory(ServerOptions::default().tcp_keepalive(time));
+        let server = factory.listen("127.0.0.1:0").await.unwrap();
+        let to = server.local_addr().port();
+        let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let from = stream.local_addr().unwrap().port();
+        let mut peer = Raw::client(stream);
+        peer.write(request("")).await;
+        peer.head().await;
+        assert_eq!(within(timer_at_rest(to, from)).await, expected, "server");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap().port();
+        let url = format!("ws://127.0.0.1:{to}/");
+        let mut factory = WebSocketClientFactory::new(url, twice).unwrap();
+        let options = ClientOptions::default().tcp_keepalive(time);
+        factory.set_protocol_options(options).unwrap();
+        tokio::spawn(async move { factory.run().await });
+        let (stream, from) = within(listener.accept()).await.unwrap();
+        let mut peer = Raw::server(stream);
+        let request = peer.head().await;
+        peer.write(response(&request, "")).await;
+        assert_eq!(
+            within(timer_at_rest(from.port(), to)).await,
+            expected,
+            "client"
+        );
+    }
 }

@@ -12,10 +12,12 @@ use crate::error::{ConnectError, Result};
 use crate::handshake::{TransportDetails, Url};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
+use crate::socket::set_up;
 #[cfg(feature = "rustls")]
 use crate::tls::{ClientTls, TlsStream};
 use crate::transport::{Stream, within};
 use race::{interleave, race};
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
@@ -105,10 +107,8 @@ impl Dialer<'_> {
             source,
         };
         let stream = connected.map_err(refused)?;
-        if self.options.common.tcp_no_delay {
-            // Of no effect on whether it is connected.
-            let _ = stream.set_nodelay(true);
-        }
+        // Of no effect on whether it is connected.
+        let _ = set_up(&SockRef::from(&stream), &self.options.common);
         Ok(stream)
     }
 }

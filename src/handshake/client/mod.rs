@@ -83,7 +83,8 @@ pub fn request(
     if let Some(offered) = &deflate {
         head.header("Sec-WebSocket-Extensions", offered.header());
     }
-    head.header("Sec-WebSocket-Version", "13");
+    let version = if options.version < 13 { "8" } else { "13" };
+    head.header("Sec-WebSocket-Version", version);
     let sent = Sent {
         accept: accept_key(&key),
         protocols,
@@ -152,9 +153,13 @@ fn user_headers(
     let maps: [&HeaderMap; 2] = sets.map(ExtraHeaders::map);
     let useragent = connecting.useragent.as_ref().or(options.useragent.as_ref());
     let origin = connecting.origin.as_ref().or(options.origin.as_ref());
+    let origin_name = match options.version {
+        ..=10 => "Sec-WebSocket-Origin",
+        _ => "Origin",
+    };
     for (name, header, value) in [
         ("User-Agent", header::USER_AGENT, useragent),
-        ("Origin", header::ORIGIN, origin),
+        (origin_name, header::ORIGIN, origin),
     ] {
         let Some(value) = value else { continue };
         if !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {

@@ -20,6 +20,7 @@ use crate::options::{ExtraHeaders, ServerOptions};
 pub struct ConnectionAccept {
     pub(super) protocol: Option<String>,
     pub(super) headers: ExtraHeaders,
+    pub(super) options: Option<Box<ServerOptions>>,
 }
 
 impl ConnectionAccept {
@@ -41,7 +42,7 @@ impl ConnectionAccept {
         let protocol = offered.iter().map(AsRef::as_ref).find(is_supported);
         Self {
             protocol: protocol.map(ToOwned::to_owned),
-            headers: ExtraHeaders::default(),
+            ..Self::default()
         }
     }
 
@@ -67,6 +68,40 @@ impl ConnectionAccept {
     pub fn header(mut self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.headers.append(name.as_ref(), value);
         self
+    }
+
+    /// Gives this one connection options of its own, instead of those of the factory.
+    ///
+    /// What comes after the request follows them: limits, compression, timeouts, pings, headers of
+    /// the response. What came before, such as the time for the opening handshake, does not. Options
+    /// out of their range fail the handshake with 500.
+    ///
+    /// ```
+    /// use motorway::{ConnectionAccept, ConnectionRequest, ServerOptions};
+    ///
+    /// fn accept(request: &ConnectionRequest, options: &ServerOptions) -> ConnectionAccept {
+    ///     match request.path() {
+    ///         "/upload" => {
+    ///             let options = options.clone().max_message_payload_size(1 << 30);
+    ///             ConnectionAccept::new().options(options)
+    ///         }
+    ///         _ => ConnectionAccept::new(),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn options(mut self, options: ServerOptions) -> Self {
+        self.options = Some(Box::new(options));
+        self
+    }
+
+    /// Returns the options of this one connection, if it has any.
+    #[cfg_attr(
+        not(any(feature = "tokio", feature = "blocking")),
+        expect(dead_code, reason = "for servers")
+    )]
+    pub(crate) fn own_options(&self) -> Option<&ServerOptions> {
+        self.options.as_deref()
     }
 
     /// Returns the subprotocol chosen.

@@ -22,7 +22,11 @@ use crate::options::is_reserved;
 /// assert_eq!(deny.status(), StatusCode::UNAUTHORIZED);
 /// ```
 #[derive(Clone, Debug)]
-pub struct ConnectionDeny {
+pub struct ConnectionDeny(Box<Denial>);
+
+/// Boxed, since every `on_connect` returns room for it.
+#[derive(Clone, Debug)]
+struct Denial {
     status: StatusCode,
     reason: Option<String>,
     headers: HeaderMap,
@@ -34,13 +38,13 @@ impl ConnectionDeny {
     /// Denies with this status, 300 to 599; any other is sent as 500.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self {
+        Self(Box::new(Denial {
             status,
             reason: None,
             headers: HeaderMap::new(),
             body: None,
             source: None,
-        }
+        }))
     }
 
     /// Denies with 500 for an error of the server, which is kept for its log and never sent.
@@ -52,17 +56,16 @@ impl ConnectionDeny {
     /// ```
     #[must_use]
     pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            source: Some(Arc::from(error.into())),
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR)
-        }
+        let mut deny = Self::new(StatusCode::INTERNAL_SERVER_ERROR);
+        deny.0.source = Some(Arc::from(error.into()));
+        deny
     }
 
     /// Sets the reason phrase; what is not printable ASCII is replaced, and all behind 128 octets
     /// is cut off.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
+        self.0.reason = Some(reason.into());
         self
     }
 
@@ -77,7 +80,7 @@ impl ConnectionDeny {
             && !is_reserved(&name)
         {
             // Fails beyond 32,768 headers, which no client would take.
-            self.headers.try_append(name, value).ok();
+            self.0.headers.try_append(name, value).ok();
         }
         self
     }
@@ -85,15 +88,15 @@ impl ConnectionDeny {
     /// Sets the body, which is plain text unless a header says otherwise.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = Some(body.into());
+        self.0.body = Some(body.into());
         self
     }
 
     /// Returns the status that is sent.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        match self.status.as_u16() {
-            300..=599 => self.status,
+        match self.0.status.as_u16() {
+            300..=599 => self.0.status,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -101,7 +104,7 @@ impl ConnectionDeny {
     /// Returns the error that led here, for the log.
     #[must_use]
     pub fn source_error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.source.as_deref()
+        self.0.source.as_deref()
     }
 }
 
@@ -119,7 +122,8 @@ impl fmt::Display for ConnectionDeny {
 
 impl Error for ConnectionDeny {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
+        self.0
+            .source
             .as_ref()
             .map(|source| &**source as &(dyn Error + 'static))
     }
@@ -137,18 +141,18 @@ impl Error for ConnectionDeny {
 pub fn deny(deny: &ConnectionDeny) -> Vec<u8> {
     let status = deny.status();
     let canonical = status.canonical_reason().unwrap_or("Denied");
-    let reason = deny.reason.as_deref().map(printable);
+    let reason = deny.0.reason.as_deref().map(printable);
     let reason = reason.unwrap_or_else(|| canonical.to_owned());
     let mut head = HeadWriter::response(status, &reason);
-    head.headers(&deny.headers);
+    head.headers(&deny.0.headers);
     let text = format!("{} {reason}\n", status.as_str());
-    let body = match &deny.body {
+    let body = match &deny.0.body {
         // RFC 9110 §15.4.5: a 304 ends with its head.
         _ if status == StatusCode::NOT_MODIFIED => b"",
         Some(body) => body.as_ref(),
         None => text.as_bytes(),
     };
-    if !body.is_empty() && !deny.headers.contains_key(header::CONTENT_TYPE) {
+    if !body.is_empty() && !deny.0.headers.contains_key(header::CONTENT_TYPE) {
         head.header("Content-Type", "text/plain; charset=utf-8");
     }
     if status == StatusCode::UPGRADE_REQUIRED {

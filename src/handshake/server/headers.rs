@@ -84,19 +84,28 @@ pub(super) fn protocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeErr
     protocols.ok_or(HandshakeError::InvalidHeader { name })
 }
 
-/// `Origin`, in version 8 `Sec-WebSocket-Origin`: at most once, an origin, allowed
-/// (RFC 6455 §10.2).
+/// `Origin`, in version 8 also `Sec-WebSocket-Origin`: each at most once, the same if there are both,
+/// an origin, allowed (RFC 6455 §10.2).
+///
+/// The header has its name since draft 11, whose version is 8 as well.
 pub(super) fn origin(
     headers: &HeaderMap,
     version: u8,
     options: &ServerOptions,
 ) -> Result<Option<String>, HandshakeError> {
-    let (header, name) = match version {
-        8 => (SEC_WEBSOCKET_ORIGIN, "sec-websocket-origin"),
-        _ => (header::ORIGIN, "origin"),
+    let plain = at_most_once(headers, &header::ORIGIN, "origin")?;
+    let name = "sec-websocket-origin";
+    let draft = match version {
+        8 => at_most_once(headers, &SEC_WEBSOCKET_ORIGIN, name)?,
+        _ => None,
     };
-    let Some(origin) = at_most_once(headers, &header, name)? else {
-        return Ok(None);
+    let (origin, name) = match (plain, draft) {
+        (Some(plain), Some(draft)) if plain != draft => {
+            return Err(HandshakeError::InvalidHeader { name });
+        }
+        (_, Some(draft)) => (draft, name),
+        (Some(plain), None) => (plain, "origin"),
+        (None, None) => return Ok(None),
     };
     let allowed = options.allowed_origins.as_ref();
     match allowed.map(|allowed| allowed.verdict(origin, options.allow_null_origin)) {

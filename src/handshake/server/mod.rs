@@ -4,6 +4,7 @@
 //! of the answer, [`respond`] and [`status_page`] those to a plain request of HTTP.
 
 mod accept;
+mod basic_auth;
 mod deny;
 mod forwarded;
 mod headers;
@@ -23,6 +24,7 @@ use crate::options::ServerOptions;
 use crate::peer::Peer;
 
 pub use accept::ConnectionAccept;
+pub use basic_auth::BasicAuth;
 pub use deny::{ConnectionDeny, deny};
 pub use http_request::HttpRequest;
 pub use http_response::{HttpResponse, respond};
@@ -185,7 +187,7 @@ fn examine(
     let resource = target::parse(&target)?;
     let host = headers::host(&headers, resource.authority, options.external_port)?;
     let (path, query) = (resource.path.to_owned(), resource.query.map(str::to_owned));
-    if let Some(peer) = forwarded::peer(&headers, options.trust_x_forwarded_for) {
+    if let Some(peer) = forwarded::peer(&headers, options) {
         transport.set_peer(peer);
     }
     let http = HttpRequest {
@@ -228,7 +230,7 @@ fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, Handsh
 /// Returns who asked the trusted proxies, if the head tells.
 #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for servers"))]
 pub(crate) fn forwarded_peer(head: &RequestHead, options: &ServerOptions) -> Option<Peer> {
-    forwarded::peer(head.headers(), options.trust_x_forwarded_for)
+    forwarded::peer(head.headers(), options)
 }
 
 /// Returns the path of a request, without the query; `None` if the target is not valid.

@@ -14,9 +14,14 @@ use crate::options::ServerOptions;
 ///
 /// The body is a fixed sentence for each status. Under
 /// [`ServerOptions::autobahn`](crate::ServerOptions::autobahn) an origin and a version that are
-/// not accepted are answered with 400, as Autobahn does.
+/// not accepted are answered with 400, as Autobahn does. With
+/// [`serve_flash_socket_policy`](crate::ServerOptions::serve_flash_socket_policy) a request for the
+/// policy file is answered with the file, and no head.
 #[must_use]
 pub fn refuse(error: &HandshakeError, options: &ServerOptions) -> Vec<u8> {
+    if *error == HandshakeError::FlashPolicyRequest && options.serve_flash_socket_policy {
+        return options.flash_socket_policy.clone().into_bytes();
+    }
     let (head, body) = refusal(error, options);
     head.finish(body.as_bytes())
 }
