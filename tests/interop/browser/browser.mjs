@@ -162,7 +162,7 @@ async function orders(page, url) {
 }
 
 async function stranger(page) {
-  const seen = await page.evaluate(talk, { url: given.echo, questions: [], close: null })
+  const seen = await page.evaluate(talk, { url: given.echo, questions: [], close: { code: 1000, reason: '' } })
   await page.shoot()
   const events = seen.events.join('; ')
   expect(seen.events[0] === 'error', `a page of another origin saw: ${events}`)
