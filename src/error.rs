@@ -6,6 +6,8 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
 use crate::handshake::client::ResponseBody;
 use crate::handshake::{HandshakeError, UrlFault};
+#[cfg(feature = "tokio")]
+use crate::message::Payload;
 use crate::options::OptionsError;
 #[cfg(feature = "rustls")]
 use crate::tls::TlsError;
@@ -67,6 +69,10 @@ pub enum Error {
         /// What waits, in octets.
         octets: usize,
     },
+    /// A message that was to be received as text is not UTF-8; here it is.
+    #[cfg(feature = "tokio")]
+    #[error("message is not UTF-8")]
+    NotUtf8(Payload<'static>),
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),

@@ -67,7 +67,7 @@ pub use serde_json;
 
 #[cfg(feature = "tokio")]
 pub use client::{
-    Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
+    Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
     WebSocketClientProtocol, connect,
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]

@@ -259,7 +259,7 @@ mod tokio {
 
     #[test]
     fn streams_cross_threads() {
-        use motorway::{Connector, HandlerProtocol};
+        use motorway::{Connections, Connector, HandlerProtocol};
         use motorway::{WebSocketReader, WebSocketStream, WebSocketWriter};
         is_shared::<WebSocketStream>();
         is_shared::<WebSocketReader>();
@@ -267,6 +267,7 @@ mod tokio {
         is_shared::<motorway::WebSocketIo>();
         is_shared::<motorway::WrappingError>();
         is_shared::<Connector>();
+        is_sent::<Connections>();
         is_shared::<WebSocketServerFactory<HandlerProtocol>>();
         fn spawned<F: Future + Send>(_: F) {}
         spawned(motorway::connect("ws://127.0.0.1:9"));

@@ -1,6 +1,8 @@
 //! Clients that hold their connection as a stream.
 
+use super::connections::Connections;
 use super::opening::{self, OpenedLine};
+use super::reconnect::Reconnect;
 use super::{WebSocketClientFactory, WebSocketClientProtocol};
 use crate::connection::CloseInfo;
 use crate::error::{HandlerError, HandlerResult, Result};
@@ -140,6 +142,33 @@ impl Connector {
             OpenedLine::Tls(opened) => opened.own(),
             OpenedLine::Other(opened) => opened.own(),
         })
+    }
+
+    /// Connects again whenever a connection is lost, with the default policy: see [`Connections`].
+    #[must_use = "nothing is connected until next is called"]
+    pub fn reconnecting(self) -> Connections {
+        self.reconnecting_with(Reconnect::default())
+    }
+
+    /// As [`reconnecting`](Self::reconnecting), with another policy.
+    ///
+    /// ```no_run
+    /// use motorway::{Connector, Reconnect};
+    ///
+    /// # async fn example() -> motorway::Result<()> {
+    /// let policy = Reconnect::default().max_retries(5);
+    /// let mut connections = Connector::new("ws://127.0.0.1:8765")?.reconnecting_with(policy);
+    /// while let Some(mut ws) = connections.next().await {
+    ///     while let Ok(Some(message)) = ws.recv().await {
+    ///         println!("{message:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "nothing is connected until next is called"]
+    pub fn reconnecting_with(self, policy: Reconnect) -> Connections {
+        Connections::new(self, policy)
     }
 
     /// As [`connect`](Self::connect), on a stream that is connected already.

@@ -1,5 +1,6 @@
 //! Clients: the protocol trait, the factory, streams.
 
+mod connections;
 mod connector;
 mod dial;
 mod exchange;
@@ -8,6 +9,7 @@ mod opening;
 mod protocol;
 mod reconnect;
 
+pub use connections::Connections;
 pub use connector::{Connector, connect};
 pub use factory::WebSocketClientFactory;
 pub use protocol::WebSocketClientProtocol;

@@ -116,6 +116,10 @@ impl Reconnect {
             Some(decide) => decide(ended),
             None => Retry::of(ended),
         };
+        self.wait_for(verdict, row)
+    }
+
+    fn wait_for(&self, verdict: Retry, row: u32) -> Option<Duration> {
         if self.max_retries.is_some_and(|most| row >= most) {
             return None;
         }
@@ -275,27 +279,67 @@ impl<P: WebSocketClientProtocol> Reconnecting<P> {
     ///
     /// Dropping the future drops the connection, or the wait for the next one.
     pub async fn run(&self) -> Result<CloseInfo> {
-        let mut row = 0;
+        let mut backoff = Backoff::new(self.policy.clone());
         loop {
             let start = Instant::now();
             let ended = self.factory.run().await;
-            if ended.is_ok() && start.elapsed() >= self.policy.stable_after {
-                row = 0;
-            }
-            let Some(wait) = self.policy.wait(&ended, row) else {
+            let Some(wait) = backoff.after(&ended, start.elapsed()) else {
                 return ended;
             };
-            row = row.saturating_add(1);
-            match &ended {
-                Ok(info) => tracing::info!(%info, ?wait, attempt = row, "reconnecting"),
-                Err(error) => {
-                    let error = error as &dyn std::error::Error;
-                    tracing::info!(error, ?wait, attempt = row, "connecting again");
-                }
-            }
             drop(ended);
             sleep(wait).await;
         }
+    }
+}
+
+/// How far a client has got with its policy.
+pub(super) struct Backoff {
+    policy: Reconnect,
+    /// How many attempts in a row were made after a loss.
+    row: u32,
+}
+
+impl Backoff {
+    pub(super) fn new(policy: Reconnect) -> Self {
+        Self { policy, row: 0 }
+    }
+
+    /// Returns how long to wait after an attempt that took so long; `None` to give up.
+    pub(super) fn after(&mut self, ended: &Ended, lived: Duration) -> Option<Duration> {
+        self.begin_anew(ended, lived);
+        let wait = self.policy.wait(ended, self.row);
+        self.count(ended, wait)
+    }
+
+    /// As [`after`](Self::after), for a stream that was dropped while it was open: that passes, unless
+    /// the user says otherwise.
+    pub(super) fn after_drop(&mut self, ended: &Ended, lived: Duration) -> Option<Duration> {
+        if self.policy.classify.is_some() {
+            return self.after(ended, lived);
+        }
+        self.begin_anew(ended, lived);
+        let wait = self.policy.wait_for(Retry::Again, self.row);
+        self.count(ended, wait)
+    }
+
+    fn begin_anew(&mut self, ended: &Ended, lived: Duration) {
+        if ended.is_ok() && lived >= self.policy.stable_after {
+            self.row = 0;
+        }
+    }
+
+    fn count(&mut self, ended: &Ended, wait: Option<Duration>) -> Option<Duration> {
+        let wait = wait?;
+        self.row = self.row.saturating_add(1);
+        let attempt = self.row;
+        match ended {
+            Ok(info) => tracing::info!(%info, ?wait, attempt, "reconnecting"),
+            Err(error) => {
+                let error = error as &dyn std::error::Error;
+                tracing::info!(error, ?wait, attempt, "connecting again");
+            }
+        }
+        Some(wait)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::handshake::server::ConnectionRequest;
 use crate::message::{Message, Payload, Text};
 use crate::peer::Peer;
 use crate::transport::{Sending, WebSocket};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
@@ -108,6 +109,54 @@ impl WebSocketStream {
     /// Loses nothing: a message is either returned or still there.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>> {
         self.reader.recv().await
+    }
+
+    /// Receives the next message as text, also a binary one.
+    ///
+    /// ```no_run
+    /// # async fn example(ws: &mut motorway::WebSocketStream) -> motorway::Result<()> {
+    /// while let Some(line) = ws.recv_text().await? {
+    ///     println!("{line}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::NotUtf8`], which has the message, if it is binary and not UTF-8; the next
+    /// one can be received then. Fails as `recv` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing: a message is either returned or still there.
+    pub async fn recv_text(&mut self) -> Result<Option<Text<'static>>> {
+        self.reader.recv_text().await
+    }
+
+    /// Receives the octets of the next message, be it text or binary.
+    ///
+    /// ```no_run
+    /// # async fn example(ws: &mut motorway::WebSocketStream) -> motorway::Result<()> {
+    /// while let Some(octets) = ws.recv_bytes().await? {
+    ///     println!("{} octets", octets.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Text was checked to be UTF-8 as it arrived, unless `utf8_validate_incoming` is off: then it
+    /// is not looked at at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `recv` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing: a message is either returned or still there.
+    pub async fn recv_bytes(&mut self) -> Result<Option<Bytes>> {
+        self.reader.recv_bytes().await
     }
 
     /// Sends a message: waits while more than 256 KiB are buffered, then queues all of it at once;

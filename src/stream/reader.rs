@@ -2,8 +2,9 @@
 
 use super::owner::Owner;
 use crate::error::{Error, Result};
-use crate::message::Message;
+use crate::message::{Message, Text};
 use crate::transport::WebSocket;
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use std::collections::VecDeque;
@@ -46,6 +47,45 @@ impl WebSocketReader {
     /// Loses nothing: a message is either returned or still there.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>> {
         poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// Receives the next message as text, also a binary one.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::NotUtf8`], which has the message, if it is binary and not UTF-8; the next
+    /// one can be received then. Fails as `recv` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing: a message is either returned or still there.
+    pub async fn recv_text(&mut self) -> Result<Option<Text<'static>>> {
+        let Some(message) = self.recv().await? else {
+            return Ok(None);
+        };
+        if let Message::Text(text) = message {
+            return Ok(Some(text));
+        }
+        let payload = message.into_payload();
+        let text = Text::try_from(payload.clone());
+        text.map(Some).map_err(|_| Error::NotUtf8(payload))
+    }
+
+    /// Receives the octets of the next message, be it text or binary.
+    ///
+    /// Text was checked to be UTF-8 as it arrived, unless `utf8_validate_incoming` is off: then it
+    /// is not looked at at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `recv` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing: a message is either returned or still there.
+    pub async fn recv_bytes(&mut self) -> Result<Option<Bytes>> {
+        let message = self.recv().await?;
+        Ok(message.map(Message::into_bytes))
     }
 
     /// Returns the handle of the connection.

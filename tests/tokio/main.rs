@@ -74,6 +74,8 @@ mod stream;
 #[cfg(test)]
 mod stream_cancellation;
 #[cfg(test)]
+mod stream_types;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod unix;

@@ -1,7 +1,9 @@
 //! A client that connects again.
 
-use crate::wire::{Raw, Wire, response, within};
-use motorway::{CloseCause, Reconnect, WebSocketClientFactory};
+use crate::wire::{Raw, Wire, header, response, within};
+use motorway::{
+    CloseCause, ConnectingRequest, Connections, Connector, Reconnect, WebSocketClientFactory,
+};
 use motorway::{WebSocket, WebSocketClientProtocol};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,4 +95,150 @@ async fn it_gives_up_when_nobody_listens() {
         "{ended:?}"
     );
     assert!(made.load(Ordering::SeqCst) <= 4);
+}
+
+/// A client that comes back hastily, and where.
+async fn coming_back(policy: Reconnect) -> (TcpListener, Connections) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut connector = Connector::new(url).unwrap();
+    connector.on_connecting(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move { Ok(ConnectingRequest::new().header("x-attempt", number.to_string())) }
+    });
+    (listener, connector.reconnecting_with(policy))
+}
+
+#[tokio::test]
+async fn one_stream_follows_the_other_until_the_end_is_a_good_one() {
+    let (listener, mut connections) = coming_back(hasty()).await;
+    let serving = tokio::spawn(async move {
+        let (mut peer, request) = accept(&listener).await;
+        assert_eq!(header(&request, "x-attempt").as_deref(), Some("1"));
+        peer.write("HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
+            .await;
+        drop(peer);
+        // Restarting; dropped by the client; lost; a normal end.
+        for (number, end) in [(2, Some(1012)), (3, None), (4, None), (5, Some(1000))] {
+            let (mut peer, request) = accept(&listener).await;
+            assert_eq!(header(&request, "x-attempt"), Some(number.to_string()));
+            peer.write(response(&request, "")).await;
+            peer.text(&number.to_string()).await;
+            match end {
+                Some(code) => {
+                    peer.send(Wire::close(code, "")).await;
+                    assert_eq!(peer.frame().await.code(), code);
+                }
+                None if number == 3 => assert_eq!(peer.frame().await.code(), 1001),
+                None => drop(peer),
+            }
+        }
+    });
+    assert!(connections.ended().is_none() && connections.error().is_none());
+    for number in ["2", "3", "4", "5"] {
+        let mut ws = within(connections.next()).await.unwrap();
+        let text = within(ws.recv_text()).await.unwrap().unwrap();
+        assert_eq!(&*text, number);
+        match number {
+            "2" => assert!(matches!(connections.error().unwrap().status(), Some(it) if it == 503)),
+            _ => assert!(connections.error().is_none()),
+        }
+        if number != "3" {
+            let ended = within(ws.recv()).await;
+            assert_eq!(ended.is_err(), number == "4");
+        }
+    }
+    assert!(within(connections.next()).await.is_none());
+    assert!(within(connections.next()).await.is_none());
+    let Some(Ok(info)) = connections.ended() else {
+        panic!("{:?}", connections.ended());
+    };
+    assert!(info.was_clean && info.code == 1000.into());
+    within(serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_that_does_not_pass_ends_it_and_is_told() {
+    let (listener, mut connections) = coming_back(hasty()).await;
+    let answering = async {
+        let (mut peer, _) = accept(&listener).await;
+        peer.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+            .await;
+    };
+    let (next, ()) = tokio::join!(within(connections.next()), answering);
+    assert!(next.is_none());
+    let error = connections.error().unwrap();
+    assert_eq!(error.status().unwrap(), 403);
+    assert_eq!(error.body().unwrap().text(), "no");
+}
+
+#[tokio::test]
+async fn waiting_for_the_next_stream_may_be_given_up_and_taken_up_again() {
+    let (listener, mut connections) = coming_back(hasty()).await;
+    let moment = Duration::from_millis(30);
+    let (mut peer, request) = {
+        let mut accepting = std::pin::pin!(accept(&listener));
+        loop {
+            tokio::select! {
+                accepted = &mut accepting => break accepted,
+                next = tokio::time::timeout(moment, connections.next()) => assert!(next.is_err()),
+            }
+        }
+    };
+    assert!(
+        tokio::time::timeout(moment, connections.next())
+            .await
+            .is_err()
+    );
+    peer.write(response(&request, "")).await;
+    let ws = within(connections.next()).await.unwrap();
+    assert_eq!(ws.request().header("x-attempt"), Some("1"));
+    // The one before goes on, and there is no other before it has ended.
+    assert!(
+        tokio::time::timeout(moment, connections.next())
+            .await
+            .is_err()
+    );
+    assert!(ws.close_info().is_none());
+    assert!(
+        tokio::time::timeout(moment, listener.accept())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn only_a_connection_that_lived_begins_the_row_anew() {
+    for (stable_after, streams) in [(Duration::from_secs(600), 3), (Duration::ZERO, 6)] {
+        let policy = hasty().max_retries(2).stable_after(stable_after);
+        let (listener, mut connections) = coming_back(policy).await;
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut peer, request) = accept(&listener).await;
+                peer.write(response(&request, "")).await;
+            }
+        });
+        let mut count = 0;
+        while count < 6 && within(connections.next()).await.is_some() {
+            count += 1;
+        }
+        assert_eq!(count, streams);
+        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_this_end_has_closed_is_the_last() {
+    let (listener, mut connections) = coming_back(hasty()).await;
+    let serving = tokio::spawn(async move {
+        let (mut peer, request) = accept(&listener).await;
+        peer.write(response(&request, "")).await;
+        assert_eq!(peer.frame().await.code(), 1000);
+        peer.send(Wire::close(1000, "")).await;
+    });
+    let mut ws = within(connections.next()).await.unwrap();
+    assert!(within(ws.close(1000, "")).await.unwrap().was_clean);
+    assert!(within(connections.next()).await.is_none());
+    within(serving).await.unwrap();
 }
