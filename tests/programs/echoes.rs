@@ -2,6 +2,8 @@
 
 use crate::process::{Running, example, output};
 use motorway::{ClientOptions, Connector};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 /// A server, and its URL.
 fn serve(name: &str) -> (Running, String) {
@@ -151,4 +153,34 @@ fn a_port_that_is_in_use_is_named() {
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(complaint.contains("already in use"), "{complaint}");
     assert!(complaint.contains(address), "{complaint}");
+}
+
+#[test]
+fn wrapping_leads_tcp_through_websocket() {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = service.local_addr().unwrap().to_string();
+    let server = Running::start(example("wrapping").args(["server", "127.0.0.1:0", &address]));
+    let url = format!("ws://{}", server.find("listening on "));
+    let client = Running::start(example("wrapping").args(["client", "127.0.0.1:0", &url]));
+    let mut near = TcpStream::connect(client.find("listening on ")).unwrap();
+    let octets: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    near.write_all(b"ping").unwrap();
+    let (mut far, _) = service.accept().unwrap();
+    let mut request = [0; 4];
+    far.read_exact(&mut request).unwrap();
+    assert_eq!(&request, b"ping");
+    let sent = octets.clone();
+    let sending = std::thread::spawn(move || far.write_all(&sent).unwrap());
+    let mut received = Vec::new();
+    near.read_to_end(&mut received).unwrap();
+    sending.join().unwrap();
+    assert!(received == octets, "{} octets", received.len());
+}
+
+#[test]
+fn wrapping_says_what_it_takes() {
+    let output = example("wrapping").arg("server").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("server ADDRESS SERVICE"), "{complaint}");
 }
