@@ -57,9 +57,10 @@ pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 pub use message::{Message, NotUtf8, Payload, Text};
 pub use options::{
-    AllowedOrigins, ClientOptions, DeflateOptions, OptionsError, PerMessageDeflateError,
-    PerMessageDeflateOffer, PerMessageDeflateOfferAccept, PerMessageDeflateResponse,
-    PerMessageDeflateResponseAccept, Proxy, ProxyScheme, ProxyServer, ServerOptions,
+    AllowedOrigins, ClientOptions, DeflateOptions, DeflateStrategy, OptionsError,
+    PerMessageDeflateError, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
+    PerMessageDeflateResponse, PerMessageDeflateResponseAccept, Proxy, ProxyScheme, ProxyServer,
+    ServerOptions,
 };
 pub use peer::Peer;
 #[cfg(feature = "json")]

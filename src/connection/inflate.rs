@@ -1,7 +1,7 @@
 //! The two directions of permessage-deflate as a connection uses them (RFC 7692 §7.2).
 //!
 //! The zlib states behind them take tens to hundreds of KiB, so they are made on first use, and
-//! without context takeover they are dropped after each message.
+//! without context takeover they are lent to one message at a time.
 
 use super::{ProtocolError, Role};
 use crate::extension::deflate::DeflateParameters;
@@ -58,8 +58,10 @@ impl Inflation {
     /// Ends a message; fails if the compressed data break off.
     pub(super) fn finish(&mut self) -> Result<(), ProtocolError> {
         self.inflater().finish().map_err(|error| fault(&error))?;
-        if !self.context_takeover {
-            self.inflater = None;
+        if !self.context_takeover
+            && let Some(inflater) = self.inflater.take()
+        {
+            inflater.give_back();
         }
         Ok(())
     }
@@ -69,7 +71,7 @@ impl Inflation {
         let config = InflaterConfig {
             context_takeover: self.context_takeover,
         };
-        self.inflater.get_or_insert_with(|| Inflater::new(config))
+        self.inflater.get_or_insert_with(|| Inflater::lease(config))
     }
 }
 
@@ -109,6 +111,7 @@ impl Deflation {
             context_takeover: !without,
             level: settings.options.level,
             mem_level: settings.options.mem_level,
+            strategy: settings.options.strategy,
         };
         (window_bits >= 9).then(|| Self {
             config,
@@ -128,7 +131,7 @@ impl Deflation {
     pub(super) fn compress(&mut self, piece: &[u8], part: Part) -> Option<&[u8]> {
         self.compressed.clear();
         if self.deflater.is_none() {
-            self.deflater = Some(Deflater::new(self.config).ok()?);
+            self.deflater = Some(Deflater::lease(self.config).ok()?);
         }
         let deflater = self.deflater.as_mut()?;
         deflater.compress(piece, &mut self.compressed).ok()?;
@@ -145,7 +148,9 @@ impl Deflation {
             self.compressed = BytesMut::new();
         }
         if !self.config.context_takeover {
-            self.deflater = None;
+            if let Some(deflater) = self.deflater.take() {
+                deflater.give_back();
+            }
             self.compressed = BytesMut::new();
         }
     }
@@ -162,3 +167,140 @@ pub enum Part {
 
 /// The capacity of the scratch buffer that is kept between messages.
 const KEPT: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::deflate::codec::{count_made, kept};
+
+    type Pair = (Deflation, Inflation);
+
+    fn pair(options: DeflateOptions) -> Pair {
+        let parameters = DeflateParameters {
+            server_no_context_takeover: options.server_no_context_takeover,
+            client_no_context_takeover: options.client_no_context_takeover,
+            ..DeflateParameters::default()
+        };
+        let settings = DeflateSettings {
+            parameters,
+            options,
+        };
+        let deflation = Deflation::new(Role::Server, &settings).unwrap();
+        (deflation, Inflation::new(Role::Client, &settings))
+    }
+
+    fn compress(deflation: &mut Deflation, message: &[u8]) -> Vec<u8> {
+        let compressed = deflation.compress(message, Part::Last).unwrap().to_vec();
+        deflation.end_message();
+        compressed
+    }
+
+    fn inflate(inflation: &mut Inflation, input: &[u8]) -> Result<Vec<u8>, ProtocolError> {
+        let mut out = BytesMut::new();
+        inflation.inflate(input, &mut out, 1 << 20)?;
+        inflation.finish()?;
+        Ok(out.to_vec())
+    }
+
+    fn message(number: usize) -> Vec<u8> {
+        format!("message {number} of a connection, ")
+            .repeat(20)
+            .into_bytes()
+    }
+
+    #[test]
+    fn idle_connections_without_takeover_hold_no_state() {
+        let mut pairs: Vec<Pair> = (0..2000)
+            .map(|_| pair(DeflateOptions::no_context()))
+            .collect();
+        assert_eq!(count_made(), 0, "made before the first message");
+        for round in 0..2 {
+            for (number, (deflation, inflation)) in pairs.iter_mut().enumerate() {
+                let sent = message(number + round);
+                let compressed = compress(deflation, &sent);
+                assert_eq!(inflate(inflation, &compressed).unwrap(), sent);
+                assert!(deflation.deflater.is_none() && inflation.inflater.is_none());
+                assert_eq!(deflation.compressed.capacity(), 0);
+            }
+        }
+        // One state of each kind has served them all.
+        assert_eq!((count_made(), kept()), (2, (1, 1)));
+    }
+
+    #[test]
+    fn states_with_takeover_are_made_at_first_use_and_stay() {
+        let mut pairs: Vec<Pair> = (0..10).map(|_| pair(DeflateOptions::default())).collect();
+        assert_eq!(count_made(), 0);
+        for (number, (deflation, inflation)) in pairs.iter_mut().take(3).enumerate() {
+            let compressed = compress(deflation, &message(number));
+            inflate(inflation, &compressed).unwrap();
+            assert!(deflation.deflater.is_some() && inflation.inflater.is_some());
+        }
+        drop(pairs);
+        assert_eq!((count_made(), kept()), (6, (0, 0)));
+    }
+
+    // What one connection has sent or received is out of reach of the next that has its state.
+    #[test]
+    fn nothing_leaks_from_one_connection_to_another() {
+        let secret = message(7);
+        let (mut fresh, _) = pair(DeflateOptions::no_context());
+        let alone = compress(&mut fresh, &secret);
+        let (mut next, mut inflation) = pair(DeflateOptions::no_context());
+        // If the state remembered the secret, this would be a reference to it.
+        assert_eq!(compress(&mut next, &secret), alone);
+        assert_eq!(inflate(&mut inflation, &alone).unwrap(), secret);
+        // A message that refers to the one before it, as with takeover.
+        let (mut takeover, _) = pair(DeflateOptions::default());
+        compress(&mut takeover, &secret);
+        let refers = compress(&mut takeover, &secret);
+        assert!(refers.len() < alone.len() / 2);
+        let (_, mut other) = pair(DeflateOptions::no_context());
+        assert_eq!(
+            inflate(&mut other, &refers),
+            Err(ProtocolError::CorruptDeflate)
+        );
+        // Nor does the fault stay with the state.
+        let (_, mut another) = pair(DeflateOptions::no_context());
+        assert_eq!(inflate(&mut another, &alone).unwrap(), secret);
+    }
+
+    #[test]
+    fn states_in_the_middle_of_a_message_are_not_shared() {
+        let (mut first, mut at_first) = pair(DeflateOptions::no_context());
+        let (mut second, mut at_second) = pair(DeflateOptions::no_context());
+        let start = first
+            .compress(b"first half, ", Part::More)
+            .unwrap()
+            .to_vec();
+        let whole = compress(&mut second, b"whole");
+        assert_eq!(inflate(&mut at_second, &whole).unwrap(), b"whole");
+        let mut out = BytesMut::new();
+        at_first.inflate(&start, &mut out, 100).unwrap();
+        assert_eq!(inflate(&mut at_second, &whole).unwrap(), b"whole");
+        let end = compress(&mut first, b"second half");
+        at_first.inflate(&end, &mut out, 100).unwrap();
+        at_first.finish().unwrap();
+        assert_eq!(out, "first half, second half");
+        // One that is dropped in the middle is not given to anybody.
+        let (mut dropped, _) = pair(DeflateOptions::no_context());
+        dropped.compress(b"half", Part::More).unwrap();
+        let before = kept();
+        drop(dropped);
+        assert_eq!(kept(), before);
+    }
+
+    #[test]
+    fn a_thread_keeps_few_states() {
+        for level in 0..10 {
+            let (mut deflation, _) = pair(DeflateOptions::no_context().level(level));
+            compress(&mut deflation, b"message");
+        }
+        assert_eq!(kept().0, 4);
+        // The newest are kept.
+        let made = count_made();
+        let (mut again, _) = pair(DeflateOptions::no_context().level(9));
+        compress(&mut again, b"message");
+        assert_eq!(count_made(), made);
+    }
+}

@@ -27,8 +27,33 @@ pub struct DeflateOptions {
     pub(crate) client_max_window_bits: u8,
     pub(crate) level: u8,
     pub(crate) mem_level: u8,
+    pub(crate) strategy: DeflateStrategy,
     pub(crate) threshold: usize,
     pub(crate) max_message_size: Option<u64>,
+}
+
+/// For which kind of data compressing is tuned; whichever it is, any peer can inflate the result.
+///
+/// ```
+/// use motorway::{DeflateOptions, DeflateStrategy};
+///
+/// let samples = DeflateOptions::default().strategy(DeflateStrategy::Filtered);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeflateStrategy {
+    /// Text, JSON, and whatever is not one of the others.
+    #[default]
+    Default,
+    /// Small values that are scattered, such as the differences of samples or pixels: fewer
+    /// repetitions, more Huffman coding.
+    Filtered,
+    /// Huffman coding alone: fastest, compresses least.
+    HuffmanOnly,
+    /// Runs of one octet only, such as in pictures: nearly as fast.
+    Rle,
+    /// Codes that are fixed: less overhead for messages of a few dozen octets.
+    Fixed,
 }
 
 impl DeflateOptions {
@@ -130,6 +155,15 @@ impl DeflateOptions {
         self
     }
 
+    /// Sets for which kind of data compressing is tuned.
+    ///
+    /// Default: [`DeflateStrategy::Default`].
+    #[must_use]
+    pub fn strategy(mut self, strategy: DeflateStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
     /// Sets the size in octets below which a message goes out uncompressed (RFC 7692 §6).
     ///
     /// Default: 0, which compresses every message.
@@ -187,6 +221,7 @@ impl Default for DeflateOptions {
             client_max_window_bits: 15,
             level: 6,
             mem_level: 8,
+            strategy: DeflateStrategy::Default,
             threshold: 0,
             max_message_size: None,
         }

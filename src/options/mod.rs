@@ -24,7 +24,7 @@ pub use compression::{
     PerMessageDeflateError, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
     PerMessageDeflateResponse, PerMessageDeflateResponseAccept,
 };
-pub use deflate::DeflateOptions;
+pub use deflate::{DeflateOptions, DeflateStrategy};
 pub use error::OptionsError;
 pub use origin::AllowedOrigins;
 pub use proxy::{Proxy, ProxyScheme, ProxyServer};

@@ -214,6 +214,7 @@ fn every_setting_survives_a_round_trip() {
                     context_takeover,
                     level,
                     mem_level,
+                    ..DeflaterConfig::default()
                 };
                 let mut deflater = Deflater::new(config).unwrap();
                 let mut inflater = inflater(context_takeover);

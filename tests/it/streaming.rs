@@ -4,9 +4,11 @@
 
 use crate::engine::{Engine, Random, binary, frame, masked, ping, settings};
 use bytes::BytesMut;
-use motorway::connection::{Event, Receive, Receiver, Role, Rules, State};
+use motorway::connection::{
+    Compress, DeflateSettings, Event, Output, Part, Receive, Receiver, Role, Rules, Sender, State,
+};
 use motorway::extension::deflate::DeflateParameters;
-use motorway::{MessageKind, Payload, ProtocolError, ServerOptions};
+use motorway::{DeflateOptions, MessageKind, Payload, ProtocolError, ServerOptions};
 use std::time::Instant;
 
 const TEXT: Event<'static> = Event::MessageBegin(MessageKind::Text);
@@ -283,4 +285,152 @@ fn room_of_a_large_text_shows_nothing_of_it() {
     // Given back with another buffer's octets, they are checked like any.
     let foreign = bytes::BytesMut::from(&[0xff, 0xff][..]);
     assert_eq!(receiver.appended(foreign), Err(ProtocolError::InvalidUtf8));
+}
+
+/// A server that sends in parts, and a client that receives in pieces; both with compression.
+struct Line {
+    sender: Sender,
+    receiver: Receiver,
+    output: Output,
+    /// How many octets of payload came out.
+    received: u64,
+    /// The most octets that were in the output, and the longest piece.
+    peak: (usize, usize),
+}
+
+impl Line {
+    fn new(receive: Receive, change: impl Fn(&mut Rules)) -> Self {
+        let settings = DeflateSettings {
+            options: DeflateOptions::default().level(1),
+            ..settings(DeflateParameters::default())
+        };
+        let mut rules = Rules::server(&ServerOptions::default());
+        change(&mut rules);
+        // What the sender may send is not what is tested.
+        rules.max_message = u64::MAX;
+        let sender = Sender::new(rules.into(), Some(&settings), Box::new(|| [0; 4].into()));
+        let mut rules = Rules::client(&motorway::ClientOptions::default());
+        change(&mut rules);
+        let receiver = Receiver::new(rules.into(), Some(&settings)).in_pieces(receive);
+        Self {
+            sender,
+            receiver,
+            output: Output::default(),
+            received: 0,
+            peak: (0, 0),
+        }
+    }
+
+    fn begin(&mut self, kind: MessageKind, compress: Compress) {
+        self.sender.begin(kind, compress).unwrap();
+    }
+
+    /// Sends a part, and lets the other end receive it a few octets at a time.
+    fn part(&mut self, payload: &[u8], part: Part) -> Result<(), ProtocolError> {
+        self.sender
+            .part(payload.into(), part, &mut self.output)
+            .unwrap();
+        self.peak.0 = self.peak.0.max(self.output.len());
+        let mut wire = self.output.split();
+        for chunk in wire.chunks_mut(1009) {
+            let mut rest = chunk;
+            while let (Some(event), after) = self.receiver.receive(rest)? {
+                if let Event::FrameData(piece) | Event::Frame(piece) = event {
+                    self.received += piece.len() as u64;
+                    self.peak.1 = self.peak.1.max(piece.len());
+                }
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_huge_message_is_compressed_and_inflated_in_little_memory() {
+    const PART: usize = 64 << 10;
+    for total in [0, 1, 256 << 20_u64] {
+        let unlimited = |rules: &mut Rules| {
+            (rules.max_message, rules.max_fragments) = (u64::MAX, u64::MAX);
+        };
+        let mut line = Line::new(Receive::Stream, unlimited);
+        let payload = vec![7; PART];
+        line.begin(MessageKind::Binary, Compress::Auto);
+        let mut left = total;
+        while left > 0 {
+            let size = left.min(PART as u64);
+            line.part(&payload[..usize::try_from(size).unwrap()], Part::More)
+                .unwrap();
+            left -= size;
+        }
+        line.part(b"", Part::Last).unwrap();
+        assert_eq!(line.received, total);
+        let (output, piece) = line.peak;
+        assert!(output < PART && piece <= 2 * PART, "{output} {piece}");
+    }
+}
+
+// What cannot be compressed, in the other direction's terms: no more than a little on top.
+#[test]
+fn noise_is_streamed_in_little_memory() {
+    let mut random = Random(3);
+    for compress in [Compress::Auto, Compress::Never] {
+        let mut line = Line::new(Receive::Stream, |_| {});
+        line.begin(MessageKind::Binary, compress);
+        for _ in 0..50 {
+            line.part(&random.octets(40_000), Part::More).unwrap();
+        }
+        line.part(b"", Part::Last).unwrap();
+        assert_eq!(line.received, 50 * 40_000);
+        let (output, piece) = line.peak;
+        assert!(output < 50_000 && piece < 50_000, "{output} {piece}");
+    }
+}
+
+// §8.1: at the first octet that is wrong, whatever is still to come, and whatever compresses it.
+#[test]
+fn compressed_text_is_checked_in_pieces() {
+    for receive in [Receive::Frames, Receive::Stream] {
+        let mut line = Line::new(receive, |_| {});
+        line.begin(MessageKind::Text, Compress::Auto);
+        line.part("grüezi €".as_bytes(), Part::More).unwrap();
+        // A character may be cut anywhere.
+        line.part(b"\xe2\x82", Part::More).unwrap();
+        line.part(b"\xac", Part::More).unwrap();
+        let error = line.part(b"\xe2\x28", Part::More).unwrap_err();
+        assert_eq!(error, ProtocolError::InvalidUtf8);
+        assert!(line.receiver.is_finished());
+        // One that is cut at the end is no character either.
+        let mut line = Line::new(receive, |_| {});
+        line.begin(MessageKind::Text, Compress::Auto);
+        line.part(b"a\xe2\x82", Part::More).unwrap();
+        let error = line.part(b"", Part::Last).unwrap_err();
+        assert_eq!(error, ProtocolError::InvalidUtf8);
+    }
+}
+
+#[test]
+fn the_limit_of_a_message_is_about_its_running_total() {
+    let limit = ProtocolError::MessageTooLarge { limit: 100_000 };
+    for (receive, compress) in [
+        (Receive::Stream, Compress::Auto),
+        (Receive::Stream, Compress::Never),
+        (Receive::Frames, Compress::Auto),
+        (Receive::Frames, Compress::Never),
+    ] {
+        let mut line = Line::new(receive, |rules| rules.max_message = 100_000);
+        for _ in 0..2 {
+            // Exactly as large as it may be, twice: the count begins anew.
+            line.begin(MessageKind::Binary, compress);
+            line.part(&[7; 60_000], Part::More).unwrap();
+            line.part(&[7; 40_000], Part::More).unwrap();
+            line.part(b"", Part::Last).unwrap();
+        }
+        line.received = 0;
+        line.begin(MessageKind::Binary, compress);
+        line.part(&[7; 60_000], Part::More).unwrap();
+        let error = line.part(&[7; 40_001], Part::More).unwrap_err();
+        assert_eq!(error, limit, "{receive:?} {compress:?}");
+        assert!(line.received <= 100_000);
+    }
 }

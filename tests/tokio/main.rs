@@ -76,6 +76,8 @@ mod stream_cancellation;
 #[cfg(test)]
 mod stream_types;
 #[cfg(test)]
+mod streaming;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod unix;

@@ -13,9 +13,12 @@
 mod compressor;
 mod deflater;
 mod inflater;
+mod pool;
 
 pub use deflater::{DeflateError, Deflater, DeflaterConfig};
 pub use inflater::{InflateError, Inflater, InflaterConfig};
+#[cfg(test)]
+pub(crate) use pool::{count_made, kept};
 
 /// What a flush ends with, and what is not sent at the end of a message (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -1,20 +1,21 @@
 //! The compressor behind a deflater: flate2's, or zlib-rs itself where its memory is chosen.
 
 use super::DeflaterConfig;
+use crate::options::DeflateStrategy;
 use flate2::{Compress, Compression, FlushCompress};
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Method, Strategy};
 
 /// Raw deflate with a window of 9 to 15 bits.
 pub(super) enum Compressor {
     Usual(Compress),
-    /// `flate2` knows no memory level.
+    /// `flate2` knows no memory level and no strategy.
     Sized(Deflate),
 }
 
 impl Compressor {
     /// Makes a compressor from settings that were checked.
     pub(super) fn new(config: DeflaterConfig) -> Self {
-        if config.mem_level == USUAL_MEM_LEVEL {
+        if config.mem_level == USUAL_MEM_LEVEL && config.strategy == DeflateStrategy::Default {
             let level = Compression::new(config.level.into());
             return Self::Usual(Compress::new_with_window_bits(
                 level,
@@ -28,7 +29,13 @@ impl Compressor {
             // Negative: no header around the data.
             window_bits: -i32::from(config.window_bits),
             mem_level: i32::from(config.mem_level),
-            strategy: Strategy::Default,
+            strategy: match config.strategy {
+                DeflateStrategy::Default => Strategy::Default,
+                DeflateStrategy::Filtered => Strategy::Filtered,
+                DeflateStrategy::HuffmanOnly => Strategy::HuffmanOnly,
+                DeflateStrategy::Rle => Strategy::Rle,
+                DeflateStrategy::Fixed => Strategy::Fixed,
+            },
         }))
     }
 

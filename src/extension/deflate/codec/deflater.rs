@@ -7,6 +7,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::TAIL;
 use super::compressor::Compressor;
+use super::pool;
+use crate::options::DeflateStrategy;
 
 /// Compresses the messages of one direction of a connection.
 ///
@@ -34,7 +36,7 @@ use super::compressor::Compressor;
 /// [`finish`]: Self::finish
 pub struct Deflater {
     compressor: Compressor,
-    context_takeover: bool,
+    config: DeflaterConfig,
     /// The message has begun, and a `00 00 ff ff` is owed if it goes on.
     holds_tail: bool,
 }
@@ -48,11 +50,33 @@ impl Deflater {
     /// setting is out of range.
     pub fn new(config: DeflaterConfig) -> Result<Self, DeflateError> {
         config.check()?;
+        pool::made();
         Ok(Self {
             compressor: Compressor::new(config),
-            context_takeover: config.context_takeover,
+            config,
             holds_tail: false,
         })
+    }
+
+    /// Takes a deflater that this thread keeps, with these settings and nothing to remember, or
+    /// creates one.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`new`](Self::new) does.
+    pub(crate) fn lease(config: DeflaterConfig) -> Result<Self, DeflateError> {
+        pool::take_deflater(&config).map_or_else(|| Self::new(config), Ok)
+    }
+
+    /// Gives a deflater back for another connection, unless it stands in a message or remembers one.
+    pub(crate) fn give_back(self) {
+        if !self.holds_tail && !self.config.context_takeover {
+            pool::keep_deflater(self);
+        }
+    }
+
+    pub(super) fn config(&self) -> &DeflaterConfig {
+        &self.config
     }
 
     /// Compresses a part of the message and appends the result to `out`.
@@ -77,7 +101,7 @@ impl Deflater {
             out.put_u8(0);
         }
         self.holds_tail = false;
-        if !self.context_takeover {
+        if !self.config.context_takeover {
             self.compressor.reset();
         }
     }
@@ -144,7 +168,7 @@ impl Deflater {
 impl fmt::Debug for Deflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflater")
-            .field("context_takeover", &self.context_takeover)
+            .field("context_takeover", &self.config.context_takeover)
             .field("holds_tail", &self.holds_tail)
             .finish_non_exhaustive()
     }
@@ -163,6 +187,8 @@ pub struct DeflaterConfig {
     pub level: u8,
     /// How much memory to spend on the search, 1 to 9. Default: 8.
     pub mem_level: u8,
+    /// For which kind of data. Default: text and whatever is not one of the others.
+    pub strategy: DeflateStrategy,
 }
 
 impl DeflaterConfig {
@@ -187,6 +213,7 @@ impl Default for DeflaterConfig {
             context_takeover: true,
             level: 6,
             mem_level: 8,
+            strategy: DeflateStrategy::Default,
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::TAIL;
+use super::pool;
 
 /// Inflates the messages of one direction of a connection.
 ///
@@ -40,11 +41,28 @@ impl Inflater {
     /// Creates an inflater, which allocates all it will ever need.
     #[must_use]
     pub fn new(config: InflaterConfig) -> Self {
+        pool::made();
         Self {
             state: Inflate::new(false, WINDOW_BITS),
             context_takeover: config.context_takeover,
             inflated: 0,
             place: Place::MessageStart,
+        }
+    }
+
+    /// Takes an inflater that this thread keeps, with nothing to remember, or creates one.
+    pub(crate) fn lease(config: InflaterConfig) -> Self {
+        let kept = match config.context_takeover {
+            true => None,
+            false => pool::take_inflater(),
+        };
+        kept.unwrap_or_else(|| Self::new(config))
+    }
+
+    /// Gives an inflater back for another connection, unless it stands in a message or remembers one.
+    pub(crate) fn give_back(self) {
+        if let (Place::MessageStart, false) = (self.place, self.context_takeover) {
+            pool::keep_inflater(self);
         }
     }
 
