@@ -85,4 +85,6 @@ pub use stream::{WebSocketIo, WebSocketReader, WebSocketStream, WebSocketWriter,
 #[cfg(feature = "rustls")]
 pub use tls::{ClientTls, Identity, Roots, ServerTls, TlsError, TlsStream};
 #[cfg(feature = "tokio")]
-pub use transport::{Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, WebSocket};
+pub use transport::{
+    Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, UncompressedSending, WebSocket,
+};

@@ -2,7 +2,7 @@
 
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Connection, Event, Happening, SendError, State, TimeoutKind,
+    CloseCause, CloseInfo, Compress, Connection, Event, Happening, SendError, State, TimeoutKind,
 };
 use crate::error::Error;
 use crate::message::Message;
@@ -83,11 +83,14 @@ impl Core {
     // Commands
 
     /// Encodes a message; returns the point at which it is written.
-    pub(super) fn send(&mut self, message: Message<'_>) -> Result<Mark, Error> {
+    pub(super) fn send(&mut self, message: Message<'_>, compress: Compress) -> Result<Mark, Error> {
         if let Some(error) = &self.broken {
             return Err(io_error(error));
         }
-        self.connection.send(message)?;
+        match compress {
+            Compress::Auto => self.connection.send(message)?,
+            Compress::Never => self.connection.send_uncompressed(message)?,
+        }
         Ok(self.mark())
     }
 

@@ -152,6 +152,15 @@ impl WebSocketStream {
         self.handle.send(message)
     }
 
+    /// Sends a message without compressing it; see [`WebSocket::send_uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`WebSocket::send`] does.
+    pub fn send_uncompressed<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<()> {
+        self.handle.send_uncompressed(message)
+    }
+
     /// Sends a ping and waits for its answer; see [`WebSocket::ping`].
     ///
     /// # Errors

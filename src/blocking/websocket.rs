@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::shared::{Purpose, Shared};
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, CloseInfo, SendError};
+use crate::connection::{CloseCause, CloseInfo, Compress, SendError};
 use crate::error::{Error, HandlerResult, Result};
 use crate::message::Message;
 use crate::peer::Peer;
@@ -54,7 +54,20 @@ impl WebSocket {
     /// Fails if the connection is closing or the message is too large, with nothing sent, or if the
     /// connection ends before all is written.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<()> {
-        let mark = self.shared().lock().send(message.into())?;
+        self.send_with(message.into(), Compress::Auto)
+    }
+
+    /// Sends a message without compressing it, whatever was agreed upon; as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Fails as `send` does.
+    pub fn send_uncompressed<'a>(&self, message: impl Into<Message<'a>>) -> Result<()> {
+        self.send_with(message.into(), Compress::Never)
+    }
+
+    fn send_with(&self, message: Message<'_>, compress: Compress) -> Result<()> {
+        let mark = self.shared().lock().send(message, compress)?;
         let written = self.shared().drive(Purpose::Write, None, |core| {
             if core.is_written(mark) {
                 return Some(Ok(()));

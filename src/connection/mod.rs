@@ -45,6 +45,7 @@ mod closing;
 mod error;
 mod inflate;
 mod keepalive;
+mod outgoing;
 mod output;
 mod partial;
 mod prepared;
@@ -60,12 +61,13 @@ pub use closing::{CloseCause, CloseInfo, Endpoint};
 pub use error::{ProtocolError, SendError};
 pub use inflate::{DeflateSettings, Part};
 pub use keepalive::{Due, TimeoutKind, Timers};
+pub use outgoing::{check_size, write_message};
 pub use output::Output;
 pub use prepared::PreparedMessage;
 pub use receive::{Event, Receive, Receiver};
 pub use rules::{AutoPing, IncomingMask, Role, Rules};
 pub use scan::{Ahead, Scanner};
-pub use send::{Compress, MaskingKeys, Sender, check_size, write_message};
+pub use send::{Compress, MaskingKeys, Sender};
 pub use short::write_short_message;
 pub use state::State;
 
@@ -250,6 +252,21 @@ impl Connection {
     /// Fails if the connection is closing or the message is too large; nothing is sent then.
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
         self.sender.send(message.into(), &mut self.output)
+    }
+
+    /// Sends a message without compressing it, whatever was agreed upon: for what is compressed
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn send_uncompressed<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+    ) -> Result<(), SendError> {
+        let output = &mut self.output;
+        self.sender
+            .send_with(message.into(), Compress::Never, output)
     }
 
     /// Sends a ping.

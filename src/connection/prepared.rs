@@ -1,6 +1,6 @@
 //! A message that is framed once and sent over many connections.
 
-use super::Output;
+use super::{Compress, Output};
 use crate::frame::{Header, Opcode, Rsv};
 use crate::message::{Message, Payload};
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use bytes::Bytes;
 pub struct PreparedMessage {
     message: Message<'static>,
     frame: Bytes,
+    compress: Compress,
 }
 
 impl PreparedMessage {
@@ -48,7 +49,31 @@ impl PreparedMessage {
             Message::Binary(_) => Message::Binary(payload),
             Message::UncheckedText(_) => Message::UncheckedText(payload),
         };
-        Self { message, frame }
+        Self {
+            message,
+            frame,
+            compress: Compress::Auto,
+        }
+    }
+
+    /// Keeps the message from being compressed, on whichever connection.
+    ///
+    /// Connections that compress share the octets of the frame then, too, if they send unmasked.
+    ///
+    /// ```
+    /// use motorway::PreparedMessage;
+    ///
+    /// let picture = PreparedMessage::new(&b"\x89PNG..."[..]).uncompressed();
+    /// assert!(picture.message().is_binary());
+    /// ```
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compress = Compress::Never;
+        self
+    }
+
+    pub(super) fn compress(&self) -> Compress {
+        self.compress
     }
 
     /// Returns the message.

@@ -4,10 +4,13 @@
 
 use super::closing::{Closing, Endpoint};
 use super::inflate::{DeflateSettings, Deflation, Part};
+use super::outgoing::{
+    Outgoing, check_size, opcode_of, write_fragments, write_frame, write_message,
+};
 use super::state::{State, Transition};
 use super::{CloseCause, CloseInfo, MessageKind, Output, PreparedMessage, Rules, SendError};
 use crate::close::{CloseCode, CloseFrame};
-use crate::frame::{Header, MaskingKey, Opcode, Rsv};
+use crate::frame::{MaskingKey, Opcode, Rsv};
 use crate::message::{Message, Payload};
 use std::fmt;
 use std::sync::Arc;
@@ -145,9 +148,11 @@ impl Sender {
         out: &mut Output,
     ) -> Result<(), SendError> {
         let whole = self.rules.fragment_size >= prepared.message().len() as u64;
-        if !self.is_plain() || self.rules.mask_outgoing || !whole {
-            return self.send(prepared.message().borrowed(), out);
+        let plain = self.deflation.is_none() || prepared.compress() == Compress::Never;
+        if !plain || self.rules.mask_outgoing || !whole {
+            return self.send_with(prepared.message().borrowed(), prepared.compress(), out);
         }
+        self.check_open()?;
         check_size(&self.rules, prepared.message().len() as u64)?;
         out.push(prepared.frame().clone().into());
         Ok(())
@@ -388,113 +393,4 @@ impl fmt::Debug for Sender {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// A frame, or a message before it is cut into frames.
-struct Outgoing<'a> {
-    opcode: Opcode,
-    rsv: Rsv,
-    payload: Payload<'a>,
-}
-
-/// Checks that a message may be sent at all.
-///
-/// # Errors
-///
-/// Fails if it is above the limit.
-#[inline]
-pub fn check_size(rules: &Rules, size: u64) -> Result<(), SendError> {
-    match rules.max_message {
-        limit if size > limit => Err(SendError::MessageTooLarge { size, limit }),
-        _ => Ok(()),
-    }
-}
-
-/// Encodes an uncompressed message.
-#[inline]
-pub fn write_message(
-    rules: &Rules,
-    keys: &mut dyn FnMut() -> MaskingKey,
-    message: Message<'_>,
-    out: &mut Output,
-) {
-    let opcode = opcode_of(&message);
-    let outgoing = Outgoing {
-        opcode,
-        rsv: Rsv::NONE,
-        payload: message.into_payload(),
-    };
-    write_fragments(rules, keys, (true, outgoing), out);
-}
-
-fn opcode_of(message: &Message<'_>) -> Opcode {
-    match message.is_binary() {
-        true => Opcode::Binary,
-        false => Opcode::Text,
-    }
-}
-
-#[inline]
-fn write_fragments(
-    rules: &Rules,
-    keys: &mut dyn FnMut() -> MaskingKey,
-    (last, whole): (bool, Outgoing<'_>),
-    out: &mut Output,
-) {
-    if whole.payload.len() as u64 <= rules.fragment_size {
-        return write_frame(rules, keys, (last, whole), out);
-    }
-    let Outgoing {
-        mut opcode,
-        mut rsv,
-        payload,
-    } = whole;
-    let size = usize::try_from(rules.fragment_size)
-        .unwrap_or(usize::MAX)
-        .max(1);
-    let mut pieces = payload.chunks(size).peekable();
-    while let Some(piece) = pieces.next() {
-        let fin = last && pieces.peek().is_none();
-        write_frame(
-            rules,
-            keys,
-            (
-                fin,
-                Outgoing {
-                    opcode,
-                    rsv,
-                    payload: piece.into(),
-                },
-            ),
-            out,
-        );
-        (opcode, rsv) = (Opcode::Continuation, Rsv::NONE);
-    }
-}
-
-#[inline]
-fn write_frame(
-    rules: &Rules,
-    keys: &mut dyn FnMut() -> MaskingKey,
-    (fin, frame): (bool, Outgoing<'_>),
-    out: &mut Output,
-) {
-    let Outgoing {
-        opcode,
-        rsv,
-        payload,
-    } = frame;
-    let mask = if rules.mask_outgoing {
-        Some(keys())
-    } else {
-        None
-    };
-    let header = Header {
-        fin,
-        rsv,
-        opcode,
-        mask,
-        length: payload.len() as u64,
-    };
-    out.push_frame(&header, payload, mask.filter(|_| rules.apply_mask));
 }

@@ -29,6 +29,7 @@ mod lookahead;
 mod opening;
 mod pool;
 mod read;
+mod sending;
 mod shared;
 mod waiters;
 mod websocket;
@@ -47,6 +48,7 @@ pub(crate) use opening::{
     within, write_all,
 };
 pub(crate) use random::{masking_key, octets as random_octets};
+pub use sending::{Sending, UncompressedSending};
 pub(crate) use shared::Facts;
-pub use websocket::{Sending, Stats, WebSocket};
+pub use websocket::{Stats, WebSocket};
 pub use writer::MessageWriter;

@@ -8,7 +8,7 @@ use super::random;
 use super::waiters::{Waiters, Wish};
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Output, Rules, SendError, Sender, check_size, write_message,
+    CloseCause, CloseInfo, Compress, Output, Rules, SendError, Sender, check_size, write_message,
     write_short_message,
 };
 use crate::message::Message;
@@ -258,11 +258,24 @@ impl Shared {
         }
     }
 
+    /// Queues a message that is not to be compressed.
+    pub(super) fn queue_uncompressed<'a>(&self, message: Message<'a>) -> Result<(), Refused<'a>> {
+        match self.flags.load(Ordering::Acquire) {
+            PLAIN => self.queue(message),
+            _ => self.queue_with(message, Compress::Never),
+        }
+    }
+
     #[cold]
     fn queue_locked<'a>(&self, message: Message<'a>) -> Result<(), Refused<'a>> {
+        self.queue_with(message, Compress::Auto)
+    }
+
+    fn queue_with<'a>(&self, message: Message<'a>, compress: Compress) -> Result<(), Refused<'a>> {
         let queued = self.command(|half| {
             half.check_room()?;
-            half.sender.send(message.borrowed(), &mut half.output)?;
+            let (sender, output) = (&mut half.sender, &mut half.output);
+            sender.send_with(message.borrowed(), compress, output)?;
             half.messages_sent += 1;
             Ok(())
         });

@@ -1,5 +1,6 @@
 //! The handle of a connection.
 
+use super::sending::Sending;
 use super::shared::{Half, Order, PendingPing, Refused, Shared, Why};
 use super::waiters::Waiting;
 use super::writer::MessageWriter;
@@ -14,10 +15,9 @@ use crate::observe::Observation;
 use crate::peer::Peer;
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -80,11 +80,13 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it has queued nothing, so it may be tried again.
+    ///
+    /// # Compression
+    ///
+    /// Where it was agreed upon, messages are compressed from the threshold of the options on;
+    /// [`Sending::uncompressed`] leaves one alone.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Sending<'_, 'a> {
-        Sending {
-            waiting: Waiting::new(self),
-            message: Some(message.into()),
-        }
+        Sending::new(self, message.into())
     }
 
     /// Sends a text message; as [`send`](Self::send).
@@ -109,6 +111,21 @@ impl WebSocket {
             return Ok(());
         }
         self.0.queue(message).map_err(|refused| match refused {
+            Refused::Later(_, error) | Refused::Never(error) => error,
+        })
+    }
+
+    /// Queues a message without waiting and without compressing it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`try_send`](Self::try_send) does.
+    pub fn try_send_uncompressed<'a>(
+        &self,
+        message: impl Into<Message<'a>>,
+    ) -> Result<(), SendError> {
+        let queued = self.0.queue_uncompressed(message.into());
+        queued.map_err(|refused| match refused {
             Refused::Later(_, error) | Refused::Never(error) => error,
         })
     }
@@ -146,10 +163,26 @@ impl WebSocket {
     ///
     /// Dropped before it resolves, it has begun nothing.
     pub async fn begin_message(&self, kind: MessageKind) -> Result<MessageWriter> {
-        self.wait_for_room(Half::may_send, |half| {
-            half.sender.begin(kind, Compress::Auto)
-        })
-        .await?;
+        self.begin(kind, Compress::Auto).await
+    }
+
+    /// Begins a message that is sent in parts and not compressed, whatever was agreed upon; as
+    /// [`begin_message`](Self::begin_message).
+    ///
+    /// # Errors
+    ///
+    /// Fails as `begin_message` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has begun nothing.
+    pub async fn begin_uncompressed_message(&self, kind: MessageKind) -> Result<MessageWriter> {
+        self.begin(kind, Compress::Never).await
+    }
+
+    async fn begin(&self, kind: MessageKind, compress: Compress) -> Result<MessageWriter> {
+        self.wait_for_room(Half::may_send, |half| half.sender.begin(kind, compress))
+            .await?;
         Ok(MessageWriter::new(self.clone()))
     }
 
@@ -364,46 +397,6 @@ impl Eq for WebSocket {}
 impl std::hash::Hash for WebSocket {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.0.id.hash(state);
-    }
-}
-
-/// The future of [`WebSocket::send`].
-#[derive(Debug)]
-#[must_use = "nothing is sent until the future is awaited"]
-pub struct Sending<'w, 'a> {
-    waiting: Waiting<'w, false>,
-    message: Option<Message<'a>>,
-}
-
-impl Future for Sending<'_, '_> {
-    type Output = Result<()>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Looked at where it lies: moving it about would cost more than sending it.
-        if let Some(message) = &self.message
-            && self.waiting.ws.0.queue_short(message)
-        {
-            self.message = None;
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_any(context)
-    }
-}
-
-impl Sending<'_, '_> {
-    fn poll_any(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
-        while let Some(message) = self.message.take() {
-            match self.waiting.ws.0.queue(message) {
-                Ok(()) => {}
-                Err(Refused::Never(error)) => return Poll::Ready(Err(error.into())),
-                Err(Refused::Later(message, _)) => {
-                    self.message = Some(message);
-                    ready!(self.waiting.poll(context, Half::may_send));
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Conversations with servers that echo: the blocking one, and the one on tokio.
 
-use crate::peer::Echo;
-use motorway::blocking::Connector;
+use crate::peer::{Echo, read_frame, read_request};
+use motorway::blocking::{Connector, Server};
 use motorway::{ClientOptions, CloseCode, DeflateOptions, Message, ServerOptions};
+use std::io::Write;
+use std::net::TcpStream;
 
 fn options() -> Vec<ClientOptions> {
     let plain = ClientOptions::default();
@@ -45,6 +47,29 @@ fn messages_of_all_sizes_come_back() {
     for options in options() {
         converse(&echo.url, options);
     }
+}
+
+#[test]
+fn single_messages_stay_uncompressed_and_touch_no_window() {
+    let options = ServerOptions::default().per_message_deflate(DeflateOptions::default());
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.options(options).unwrap();
+    let mut stream = TcpStream::connect(server.local_addr()).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut ws = server.accept().unwrap();
+    read_request(&mut stream);
+    ws.send("Hello").unwrap();
+    ws.send_uncompressed("Hello").unwrap();
+    ws.send("Hello").unwrap();
+    let first = b"\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec();
+    assert_eq!(read_frame(&mut stream), (0xc1, first));
+    assert_eq!(read_frame(&mut stream), (0x81, b"Hello".to_vec()));
+    // A reference to the first, as if nothing had been sent in between.
+    let again = b"\xf2\x00\x11\x00\x00".to_vec();
+    assert_eq!(read_frame(&mut stream), (0xc1, again));
 }
 
 #[test]

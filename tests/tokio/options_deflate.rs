@@ -4,7 +4,10 @@ use crate::probe::{End, PIPE, Session, both_ends, quiet};
 use crate::wire::{Raw, Wire, header, response, settle, within};
 use flate2::{Compress, Compression, FlushCompress};
 use motorway::frame::Opcode;
-use motorway::{ClientOptions, DeflateOptions, Error, ServerOptions};
+use motorway::{
+    ClientOptions, DeflateOptions, DeflateStrategy, Error, MessageKind, PreparedMessage,
+    ServerOptions,
+};
 
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
 const HELLO_AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
@@ -271,5 +274,101 @@ async fn messages_are_measured_while_they_are_inflated() {
             .send(Wire::new(Opcode::Continuation, last))
             .await;
         assert_eq!(session.peer.frame().await.code(), 1009);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_messages_stay_uncompressed_and_touch_no_window() {
+    for end in [server(options()), client(options())] {
+        let (mut session, _) = open(end, "").await;
+        let ws = session.ws();
+        assert_eq!(sent(&mut session, &[b"Hello"]).await, [HELLO]);
+        ws.send("Hello").uncompressed().await.unwrap();
+        ws.try_send_uncompressed("Hello").unwrap();
+        let prepared = PreparedMessage::new("Hello").uncompressed();
+        ws.send_prepared(&prepared).await.unwrap();
+        for _ in 0..3 {
+            let frame = session.peer.frame().await;
+            assert!(frame.fin && !frame.rsv1);
+            assert_eq!(
+                (frame.opcode, &frame.payload[..]),
+                (Opcode::Text, &b"Hello"[..])
+            );
+        }
+        let mut writer = ws
+            .begin_uncompressed_message(MessageKind::Binary)
+            .await
+            .unwrap();
+        writer.write(b"Hel").await.unwrap();
+        writer.write(b"lo").await.unwrap();
+        writer.finish().await.unwrap();
+        for payload in [&b"Hel"[..], b"lo", b""] {
+            let frame = session.peer.frame().await;
+            assert!(!frame.rsv1 && frame.payload == payload);
+        }
+        // As if nothing had been sent in between.
+        assert_eq!(sent(&mut session, &[b"Hello"]).await, [HELLO_AGAIN]);
+        let mut writer = ws.begin_message(MessageKind::Binary).await.unwrap();
+        writer.write(b"Hello").await.unwrap();
+        writer.finish().await.unwrap();
+        let frame = session.peer.frame().await;
+        assert!(frame.rsv1 && frame.payload.len() < 5);
+    }
+    // Where nothing is compressed it makes no difference.
+    let pipe = tokio::io::duplex(PIPE);
+    let end = End::Server(ServerOptions::default());
+    let (mut session, _) = end.open_on(&quiet(), pipe, "").await;
+    session.ws().send("plain").uncompressed().await.unwrap();
+    assert_eq!(session.peer.frame().await, Wire::text("plain"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncompressed_send_waits_and_fails_as_any() {
+    let (session, _) = open(server(options()), "").await;
+    let ws = session.ws();
+    while ws.buffered() <= 256 << 10 {
+        ws.send(noise(40_000)).uncompressed().await.unwrap();
+    }
+    let waiting = ws.send("waits").uncompressed();
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(1), waiting).await;
+    assert!(waited.is_err());
+    assert!(ws.try_send_uncompressed("full").is_err());
+    ws.close(1000, "").await.unwrap();
+    ws.send("late").uncompressed().await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_strategy_can_be_inflated() {
+    let message = [noise(300), vec![7; 300], b"word word word word".repeat(20)].concat();
+    for strategy in [
+        DeflateStrategy::Default,
+        DeflateStrategy::Filtered,
+        DeflateStrategy::HuffmanOnly,
+        DeflateStrategy::Rle,
+        DeflateStrategy::Fixed,
+    ] {
+        let options = options().strategy(strategy);
+        let mut lengths = Vec::new();
+        for end in [server(options), client(options)] {
+            let (mut session, _) = open(end, "").await;
+            let payload = sent(&mut session, &[&message]).await.remove(0);
+            lengths.push(payload.len());
+            // Sent back, it is what it was.
+            session.peer.send(compressed(&payload)).await;
+            settle().await;
+            let line = format!("binary of {}", message.len());
+            assert_eq!(session.log.count(&line), 1, "{strategy:?}");
+        }
+        assert_eq!(lengths[0], lengths[1]);
+        // Codes alone see no words, and runs alone no words either.
+        let best = size(self::options(), &message).await[0];
+        let is_best = strategy == DeflateStrategy::Default;
+        assert!(
+            lengths[0] == best && is_best || lengths[0] >= best,
+            "{strategy:?}"
+        );
+        if strategy == DeflateStrategy::HuffmanOnly {
+            assert!(lengths[0] > best + 100, "{} {best}", lengths[0]);
+        }
     }
 }

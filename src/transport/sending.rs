@@ -1,0 +1,92 @@
+//! The futures of sending a message.
+
+use super::WebSocket;
+use super::shared::{Half, Refused, Shared};
+use super::waiters::Waiting;
+use crate::error::Result;
+use crate::message::Message;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// The future of [`WebSocket::send`].
+#[derive(Debug)]
+#[must_use = "nothing is sent until the future is awaited"]
+pub struct Sending<'w, 'a> {
+    waiting: Waiting<'w, false>,
+    message: Option<Message<'a>>,
+}
+
+impl<'w, 'a> Sending<'w, 'a> {
+    #[inline]
+    pub(super) fn new(ws: &'w WebSocket, message: Message<'a>) -> Self {
+        Self {
+            waiting: Waiting::new(ws),
+            message: Some(message),
+        }
+    }
+
+    /// Sends the message without compressing it, whatever was agreed upon: for what is compressed
+    /// already, or must not be together with what an attacker chooses (RFC 7692 §8).
+    ///
+    /// ```
+    /// # async fn example(ws: &motorway::WebSocket, jpeg: &[u8]) -> motorway::Result<()> {
+    /// ws.send(jpeg).uncompressed().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::send`].
+    pub fn uncompressed(self) -> UncompressedSending<'w, 'a> {
+        UncompressedSending(self)
+    }
+
+    fn poll_with(
+        &mut self,
+        context: &Context<'_>,
+        queue: impl Fn(&Shared, Message<'a>) -> Result<(), Refused<'a>>,
+    ) -> Poll<Result<()>> {
+        while let Some(message) = self.message.take() {
+            match queue(&self.waiting.ws.0, message) {
+                Ok(()) => {}
+                Err(Refused::Never(error)) => return Poll::Ready(Err(error.into())),
+                Err(Refused::Later(message, _)) => {
+                    self.message = Some(message);
+                    ready!(self.waiting.poll(context, Half::may_send));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Future for Sending<'_, '_> {
+    type Output = Result<()>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Looked at where it lies: moving it about would cost more than sending it.
+        if let Some(message) = &self.message
+            && self.waiting.ws.0.queue_short(message)
+        {
+            self.message = None;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_with(context, Shared::queue)
+    }
+}
+
+/// The future of [`Sending::uncompressed`].
+// A type of its own, so that who compresses, or does not, has no larger future.
+#[derive(Debug)]
+#[must_use = "nothing is sent until the future is awaited"]
+pub struct UncompressedSending<'w, 'a>(Sending<'w, 'a>);
+
+impl Future for UncompressedSending<'_, '_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_with(context, Shared::queue_uncompressed)
+    }
+}
