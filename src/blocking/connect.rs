@@ -1,6 +1,7 @@
 //! Clients.
 
 use super::opening::Shaking;
+use super::proxy::{dial_through, proxy_for};
 use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
 use super::transport::Tcp;
@@ -136,11 +137,15 @@ impl Connector {
     /// Fails if an option is out of its range, if the host cannot be found or connected to, if the
     /// server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused), with its status,
     /// headers and body), if time runs out ([`TimeoutKind::OpeningHandshake`]), or if the TLS handshake
-    /// fails. Without the feature `rustls` a `wss://` URL is [`Error::TlsUnsupported`].
+    /// fails. Without the feature `rustls` a `wss://` URL is [`Error::TlsUnsupported`], and so is always a
+    /// proxy of `https://`; what other proxies do wrong is [`Error::Connect`].
     pub fn connect(&self) -> Result<WebSocketStream> {
         self.options.validate()?;
         let security = self.security()?;
-        let stream = dial(&self.url, self.options.connect_timeout)?;
+        let stream = match proxy_for(&self.url, &self.options) {
+            Some(proxy) => dial_through(proxy, &self.url, &self.options)?,
+            None => dial(&self.url, self.options.connect_timeout)?,
+        };
         self.open(stream, &security)
     }
 

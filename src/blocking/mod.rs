@@ -36,6 +36,7 @@ mod app;
 mod connect;
 mod core;
 mod opening;
+mod proxy;
 #[cfg(feature = "rustls")]
 mod secure;
 mod security;

@@ -11,6 +11,8 @@ mod opening;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod receiving;
 #[cfg(test)]
 mod server;
