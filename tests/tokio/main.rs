@@ -54,6 +54,8 @@ mod probe;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod reconnect;
 #[cfg(test)]
 mod redirects;
