@@ -73,6 +73,8 @@ pub use client::{
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
+#[cfg(feature = "tokio")]
+pub use observe::{Moment, Observed, Observer, Stats, Timings};
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use observe::{Trace, disable_trace, enable_trace, enable_trace_with};
 #[cfg(feature = "tokio")]
@@ -86,5 +88,5 @@ pub use stream::{WebSocketIo, WebSocketReader, WebSocketStream, WebSocketWriter,
 pub use tls::{ClientTls, Identity, Roots, ServerTls, TlsError, TlsStream};
 #[cfg(feature = "tokio")]
 pub use transport::{
-    Frame, FrameCodec, MessageWriter, Sending, Stats, Stream, UncompressedSending, WebSocket,
+    Frame, FrameCodec, MessageWriter, Sending, Stream, UncompressedSending, WebSocket,
 };

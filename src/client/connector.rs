@@ -9,6 +9,7 @@ use crate::error::{HandlerError, HandlerResult, Result};
 use crate::handshake::client::ConnectingRequest;
 use crate::handshake::{TransportDetails, Url};
 use crate::message::Message;
+use crate::observe::{Observer, Stats};
 use crate::options::ClientOptions;
 use crate::stream::{Inbox, WebSocketStream};
 #[cfg(feature = "rustls")]
@@ -118,6 +119,17 @@ impl Connector {
         A: Future<Output = Result<ConnectingRequest, HandlerError>> + Send + 'static,
     {
         self.factory.on_connecting(ask);
+    }
+
+    /// Sets who is told what happens on the connections made from now on; see [`Observer`].
+    pub fn set_observer(&mut self, observer: impl Observer) {
+        self.factory.set_observer(observer);
+    }
+
+    /// Returns what went over all connections so far, those that have ended included, added up.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.factory.stats()
     }
 
     /// Returns the URL that connections are made to.

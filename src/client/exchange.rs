@@ -41,6 +41,10 @@ pub(super) struct Shaken {
     pub(super) agreed: Agreed,
     /// What came with the answer.
     pub(super) early: Vec<u8>,
+    /// How many octets the head of the answer had.
+    pub(super) received: usize,
+    /// When the request was written and when the answer was read.
+    pub(super) times: (Instant, Instant),
 }
 
 impl Exchange<'_> {
@@ -53,12 +57,15 @@ impl Exchange<'_> {
         let limits = HeadLimits::from(options);
         let exchange = async {
             write_all(stream, &request).await?;
-            read_response(stream, HeadReader::new(limits)).await
+            let written = Instant::now();
+            let read = read_response(stream, HeadReader::new(limits)).await?;
+            Ok::<_, Error>((read, written))
         };
-        let read = within(self.deadline, exchange)
+        let (read, written) = within(self.deadline, exchange)
             .await
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
         heads.response(peer, &read.octets);
+        let (received, times) = (read.octets.len(), (written, Instant::now()));
         let Read { head, early, .. } = read;
         if head.status() != StatusCode::SWITCHING_PROTOCOLS {
             let follows = self.redirects == Redirects::Follow && options.max_redirects > 0;
@@ -81,6 +88,8 @@ impl Exchange<'_> {
             response: Box::new(response),
             agreed,
             early,
+            received,
+            times,
         }))
     }
 }

@@ -8,14 +8,16 @@ use crate::connection::{CloseInfo, Rules};
 use crate::error::{HandlerError, Result};
 use crate::handshake::client::ConnectingRequest;
 use crate::handshake::{TransportDetails, Url};
+use crate::observe::{Moment, Observer, Stats, Timings, tell_observer};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
 #[cfg(feature = "rustls")]
 use crate::tls::ClientTls;
-use crate::transport::{Stream, WebSocket};
+use crate::transport::{Stream, Tally, WebSocket};
 use std::fmt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// Connects to a URL, and makes one protocol instance for each connection.
 ///
@@ -40,6 +42,8 @@ pub struct WebSocketClientFactory<P> {
     options: Arc<ClientOptions>,
     rules: Arc<Rules>,
     hook: Option<Arc<Hook>>,
+    observer: Option<Arc<dyn Observer>>,
+    tally: Arc<Tally>,
     #[cfg(feature = "rustls")]
     tls: Option<ClientTls>,
     #[cfg(feature = "rustls")]
@@ -65,6 +69,8 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             options: Arc::new(options),
             rules,
             hook: None,
+            observer: None,
+            tally: Arc::default(),
             #[cfg(feature = "rustls")]
             tls: None,
             #[cfg(feature = "rustls")]
@@ -127,6 +133,24 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         A: Future<Output = Result<ConnectingRequest, HandlerError>> + Send + 'static,
     {
         self.hook = Some(Arc::new(move |details| Box::pin(ask(details))));
+    }
+
+    /// Sets who is told what happens on the connections made from now on; replaces who was before.
+    /// See [`Observer`] for an example.
+    pub fn set_observer(&mut self, observer: impl Observer) {
+        self.observer = Some(Arc::new(observer));
+    }
+
+    /// Returns what went over all connections so far, those that have ended included, added up.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.tally.stats()
+    }
+
+    /// Returns the handles of the connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> Vec<WebSocket> {
+        self.tally.connections()
     }
 
     /// Returns the URL that connections are made to.
@@ -242,6 +266,9 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             rules: Arc::clone(&self.rules),
             instance: (self.make)(),
             hook: self.hook.clone(),
+            timings: Timings::begin(Instant::now()),
+            observer: self.observer.clone(),
+            tally: Arc::clone(&self.tally),
         }
     }
 
@@ -255,8 +282,22 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
             #[cfg(feature = "rustls")]
             proxy_tls: self.proxy_tls.as_ref(),
         };
-        let dialed = dialer.dial().await?;
-        opening::on_line(self.target(), dialed, dialer).await
+        let mut timings = Timings::begin(Instant::now());
+        let dialed = dialer.dial().await.inspect_err(|error| {
+            if let Some(observer) = &self.observer {
+                let peer = Peer::Unknown;
+                tell_observer(&**observer, |observer| observer.refused(&peer, error));
+            }
+        })?;
+        timings.track_at(Moment::Connect, dialed.since);
+        if dialed.details.is_secure() {
+            timings.track(Moment::Tls);
+        }
+        let target = Target {
+            timings,
+            ..self.target()
+        };
+        opening::on_line(target, dialed, dialer).await
     }
 }
 

@@ -13,14 +13,16 @@ use crate::error::{Error, HandlerError, Result};
 use crate::handshake::client::{ConnectingRequest, ConnectionResponse, Journey};
 use crate::handshake::server;
 use crate::handshake::{Agreed, TransportDetails, Url};
-use crate::observe::{Interest, Observation, next_id, span};
+use crate::observe::{
+    Interest, Moment, Observation, Observer, Timings, next_id, span, tell_observer,
+};
 use crate::options::ClientOptions;
 use crate::peer::Peer;
 use crate::stream::{Driving, Heads, Owner, WebSocketStream};
 #[cfg(feature = "rustls")]
 use crate::tls::TlsStream;
 use crate::transport::{
-    Driver, Facts, Handler, Stream, WebSocket, catch_panic, masking_key, within,
+    Driver, Entry, Facts, Handler, Stream, Tally, WebSocket, catch_panic, masking_key, within,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +37,9 @@ pub(super) struct Target<P> {
     pub(super) rules: Arc<Rules>,
     pub(super) instance: P,
     pub(super) hook: Option<Arc<Hook>>,
+    pub(super) timings: Timings,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// What decides about a request where the instance does not.
@@ -50,6 +55,8 @@ pub(super) struct Opened<S, P> {
     /// The octets of the request.
     request: Vec<u8>,
     response: Box<ConnectionResponse>,
+    /// Its place in the list of the factory.
+    entry: Entry,
 }
 
 /// The same on what was dialed.
@@ -84,6 +91,7 @@ impl<S: Stream> Opened<S, InboxProtocol> {
             details,
             request,
             response,
+            entry,
         } = self;
         let inbox = Arc::clone(&driver.handler().0.0);
         let heads = Heads {
@@ -93,6 +101,7 @@ impl<S: Stream> Opened<S, InboxProtocol> {
         let hold = Arc::clone(&inbox);
         driver.hold_close(hold);
         let driving: Driving = Box::pin(async move {
+            let _entry = entry;
             driver.run().await;
         });
         let owner = Owner::new(ws, inbox, heads).driven_by(driving);
@@ -119,9 +128,11 @@ pub(super) async fn on_stream<P: WebSocketClientProtocol, S: Stream>(
     };
     match shaken.instrument(span.clone()).await {
         Ok(shaken) => Ok(opening.finish((stream, details), handler, shaken).await),
-        Err(error) => Err(give_up(handler, details.peer(), error)
-            .instrument(span)
-            .await),
+        Err(error) => {
+            opening.tell_refused(details.peer(), &error);
+            let telling = give_up(handler, details.peer(), error);
+            Err(telling.instrument(span).await)
+        }
     }
 }
 
@@ -159,6 +170,7 @@ pub(super) async fn on_line<P: WebSocketClientProtocol>(
     let shaken = match shaken {
         Ok(shaken) => shaken,
         Err(error) => {
+            opening.tell_refused(details.peer(), &error);
             let telling = give_up(handler, details.peer(), error);
             return Err(telling.instrument(span).await);
         }
@@ -207,6 +219,9 @@ struct Opening {
     hook: Option<Arc<Hook>>,
     id: u64,
     span: Span,
+    timings: Timings,
+    observer: Option<Arc<dyn Observer>>,
+    tally: Arc<Tally>,
 }
 
 impl Opening {
@@ -217,6 +232,9 @@ impl Opening {
             rules,
             instance,
             hook,
+            timings,
+            observer,
+            tally,
         } = target;
         let id = next_id();
         let span = span(id, peer);
@@ -228,8 +246,17 @@ impl Opening {
             hook,
             id,
             span,
+            timings,
+            observer,
+            tally,
         };
         (opening, instance)
+    }
+
+    fn tell_refused(&self, peer: &Peer, error: &Error) {
+        if let Some(observer) = &self.observer {
+            tell_observer(&**observer, |observer| observer.refused(peer, error));
+        }
     }
 
     fn deadline(&self, since: Instant) -> Option<Instant> {
@@ -277,7 +304,7 @@ impl Opening {
 
     /// Makes the driver, and lets the instance look at the answer.
     async fn finish<P: WebSocketClientProtocol, S: Stream>(
-        self,
+        mut self,
         (stream, details): (S, TransportDetails),
         handler: ClientHandler<P>,
         shaken: Shaken,
@@ -287,9 +314,16 @@ impl Opening {
             response,
             agreed,
             early,
+            received,
+            times,
         } = shaken;
         self.span.record("subprotocol", &agreed.subprotocol);
-        let (ws, receiver) = self.halves(agreed, details.peer());
+        self.timings.track_at(Moment::Request, times.0);
+        self.timings.track_at(Moment::Response, times.1);
+        let octets = (received, request.len());
+        let (ws, receiver) = self.halves(agreed, details.peer(), octets);
+        let entry = self.tally.list(&ws);
+        ws.tell_opened();
         let mut driver = Driver::new(stream, (ws.clone(), receiver), handler, early);
         driver
             .begin(async |handler: &mut ClientHandler<P>| {
@@ -303,10 +337,16 @@ impl Opening {
             details,
             request,
             response,
+            entry,
         }
     }
 
-    fn halves(&self, agreed: Agreed, peer: &Peer) -> (WebSocket, Receiver) {
+    fn halves(
+        &self,
+        agreed: Agreed,
+        peer: &Peer,
+        opening: (usize, usize),
+    ) -> (WebSocket, Receiver) {
         let rules = &self.rules;
         let deflate = agreed.deflate.map(|parameters| DeflateSettings {
             parameters,
@@ -314,12 +354,15 @@ impl Opening {
         });
         let interest = Interest {
             span: self.span.clone(),
+            observer: self.observer.clone(),
+            timings: self.timings.clone(),
         };
         let facts = Facts {
             id: self.id,
             peer: peer.clone(),
             path: path(self.journey.url()).into(),
             subprotocol: agreed.subprotocol.map(Into::into),
+            opening,
             observation: Observation::new(rules, (self.id, peer), interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));

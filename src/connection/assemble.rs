@@ -23,7 +23,7 @@ pub enum MessageKind {
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     /// `None` between messages.
-    kind: Option<MessageKind>,
+    pub(super) kind: Option<MessageKind>,
     compressed: bool,
     utf8: Utf8Validator,
     fragments: u32,
@@ -34,7 +34,9 @@ pub(super) struct Assembler {
     /// How many octets the last message had that was assembled, up to a limit.
     proven: u32,
     body: BytesMut,
-    inflation: Option<Box<Inflation>>,
+    pub(super) inflation: Option<Box<Inflation>>,
+    /// How many frames of messages came after their first.
+    pub(super) continuations: u64,
 }
 
 /// Where a frame stands in its message.
@@ -61,7 +63,10 @@ impl Assembler {
     ) -> Result<Place, ProtocolError> {
         let place = match (header.opcode, self.kind) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Continuation, Some(_)) => Place::Later,
+            (Opcode::Continuation, Some(_)) => {
+                self.continuations += 1;
+                Place::Later
+            }
             (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (opcode, None) => {
                 self.begin_message(opcode, header.rsv);

@@ -27,6 +27,14 @@ pub(super) struct Inflation {
     /// The most octets that a compressed message may have, besides the limit of all messages.
     limit: u64,
     inflater: Option<Inflater>,
+    pub(super) squeeze: Squeeze,
+}
+
+/// How many octets there were before and after compression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Squeeze {
+    pub(crate) plain: u64,
+    pub(crate) compressed: u64,
 }
 
 impl Inflation {
@@ -40,6 +48,7 @@ impl Inflation {
             context_takeover: !without,
             limit: settings.options.max_message_size.unwrap_or(u64::MAX),
             inflater: None,
+            squeeze: Squeeze::default(),
         }
     }
 
@@ -50,9 +59,11 @@ impl Inflation {
         limit: u64,
     ) -> Result<(), ProtocolError> {
         let limit = limit.min(self.limit);
-        self.inflater()
-            .inflate(input, out, Some(limit))
-            .map_err(|error| fault(&error))
+        let before = out.len();
+        let inflated = self.inflater().inflate(input, out, Some(limit));
+        self.squeeze.compressed += input.len() as u64;
+        self.squeeze.plain += (out.len() - before) as u64;
+        inflated.map_err(|error| fault(&error))
     }
 
     /// Ends a message; fails if the compressed data break off.
@@ -89,6 +100,7 @@ pub(super) struct Deflation {
     threshold: usize,
     deflater: Option<Deflater>,
     compressed: BytesMut,
+    pub(super) squeeze: Squeeze,
 }
 
 impl Deflation {
@@ -118,6 +130,7 @@ impl Deflation {
             threshold: settings.options.threshold,
             deflater: None,
             compressed: BytesMut::new(),
+            squeeze: Squeeze::default(),
         })
     }
 
@@ -138,6 +151,8 @@ impl Deflation {
         if part == Part::Last {
             deflater.finish(&mut self.compressed);
         }
+        self.squeeze.plain += piece.len() as u64;
+        self.squeeze.compressed += self.compressed.len() as u64;
         Some(&self.compressed)
     }
 

@@ -42,6 +42,8 @@
 
 mod assemble;
 mod closing;
+#[cfg(feature = "tokio")]
+mod counts;
 mod error;
 mod inflate;
 mod keepalive;
@@ -59,6 +61,8 @@ mod state;
 pub use assemble::MessageKind;
 pub use closing::{CloseCause, CloseInfo, Endpoint};
 pub use error::{ProtocolError, SendError};
+#[cfg(feature = "tokio")]
+pub(crate) use inflate::Squeeze;
 pub use inflate::{DeflateSettings, Part};
 pub use keepalive::{Due, TimeoutKind, Timers};
 pub use outgoing::{check_size, write_message};

@@ -25,6 +25,14 @@ pub struct Output {
     /// Payloads kept by reference, each behind so many octets of `inline`.
     references: VecDeque<Reference>,
     length: usize,
+    framed: Framed,
+}
+
+/// How many frames were put into an output, and how many octets of payload in those of data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Framed {
+    pub(crate) frames: u64,
+    pub(crate) payload: u64,
 }
 
 #[derive(Debug)]
@@ -62,6 +70,8 @@ impl Output {
         key: Option<MaskingKey>,
         payload: &[u8],
     ) {
+        self.framed.frames += 1;
+        self.framed.payload += payload.len() as u64;
         let before = self.inline.len();
         self.inline.reserve(N + KEY + payload.len());
         self.inline.extend_from_slice(&header);
@@ -83,6 +93,10 @@ impl Output {
         payload: Payload<'_>,
         mask: Option<MaskingKey>,
     ) {
+        self.framed.frames += 1;
+        if !header.opcode.is_control() {
+            self.framed.payload += header.length;
+        }
         let encoded = header.encode();
         self.inline
             .reserve(encoded.len() + payload.len().min(BY_REFERENCE));
@@ -91,6 +105,19 @@ impl Output {
             Some(key) => self.push_masked(payload, key),
             None => self.push(payload),
         }
+    }
+
+    /// Appends the octets of a data frame that was encoded before.
+    pub(super) fn push_encoded(&mut self, frame: Bytes, payload: usize) {
+        self.framed.frames += 1;
+        self.framed.payload += payload as u64;
+        self.push(frame.into());
+    }
+
+    /// Takes the counts of what was put in since they were taken last.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for its driver"))]
+    pub(crate) fn take_framed(&mut self) -> Framed {
+        std::mem::take(&mut self.framed)
     }
 
     /// Appends a payload: by reference if it is owned and large, else as a copy.
@@ -131,6 +158,9 @@ impl Output {
 
     /// Appends all of `other`.
     pub fn append(&mut self, mut other: Self) {
+        other.framed.frames += self.framed.frames;
+        other.framed.payload += self.framed.payload;
+        self.framed = other.framed;
         if self.is_empty() {
             *self = other;
             return;
@@ -162,6 +192,7 @@ impl Output {
     pub fn clear(&mut self) {
         self.references.clear();
         self.length = 0;
+        self.framed = Framed::default();
         match self.inline.capacity() > KEPT {
             true => self.inline = BytesMut::new(),
             false => self.inline.clear(),

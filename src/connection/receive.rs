@@ -97,7 +97,7 @@ pub struct Receiver {
     header: PartialHeader,
     frame: Frame,
     control: Option<Box<PartialControl>>,
-    message: Assembler,
+    pub(super) message: Assembler,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

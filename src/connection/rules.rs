@@ -83,6 +83,8 @@ pub struct Rules {
     pub log_octets: bool,
     /// Whether frames are logged, likewise.
     pub log_frames: bool,
+    /// Whether times are taken, likewise.
+    pub track_timings: bool,
 }
 
 impl Rules {
@@ -140,6 +142,7 @@ impl Rules {
             }),
             log_octets: options.log_octets,
             log_frames: options.log_frames,
+            track_timings: options.track_timings,
         }
     }
 }

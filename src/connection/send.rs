@@ -2,6 +2,8 @@
 //!
 //! The sender owns no output buffer: it encodes into an [`Output`] of the caller's.
 
+#[cfg(feature = "tokio")]
+use super::Squeeze;
 use super::closing::{Closing, Endpoint};
 use super::inflate::{DeflateSettings, Deflation, Part};
 use super::outgoing::{
@@ -154,7 +156,7 @@ impl Sender {
         }
         self.check_open()?;
         check_size(&self.rules, prepared.message().len() as u64)?;
-        out.push(prepared.frame().clone().into());
+        out.push_encoded(prepared.frame().clone(), prepared.message().len());
         Ok(())
     }
 
@@ -367,6 +369,13 @@ impl Sender {
         let info = self.closing().info(state, cause);
         self.state.apply(Transition::Fail);
         info
+    }
+
+    /// Takes what compression did since it was taken last.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_squeeze(&mut self) -> Squeeze {
+        let deflation = self.deflation.as_mut();
+        deflation.map_or_else(Squeeze::default, |it| std::mem::take(&mut it.squeeze))
     }
 
     /// Draws four random octets from the source of the masking keys.

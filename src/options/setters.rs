@@ -271,6 +271,16 @@ macro_rules! shared_setters {
             self.common.log_frames = log;
             self
         }
+
+        /// Sets whether times are taken of the phases of the opening handshake and of the last
+        /// message each way, which `WebSocket::timings` tells.
+        ///
+        /// Not with `blocking`. Default: false, which takes none.
+        #[must_use]
+        pub fn track_timings(mut self, track: bool) -> Self {
+            self.common.track_timings = track;
+            self
+        }
     };
 }
 

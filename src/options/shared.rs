@@ -36,6 +36,7 @@ pub(crate) struct CommonOptions {
     pub(crate) protocols: Vec<String>,
     pub(crate) log_octets: bool,
     pub(crate) log_frames: bool,
+    pub(crate) track_timings: bool,
 }
 
 impl CommonOptions {
@@ -169,6 +170,7 @@ impl Default for CommonOptions {
             protocols: Vec::new(),
             log_octets: false,
             log_frames: false,
+            track_timings: false,
         }
     }
 }

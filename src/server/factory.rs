@@ -12,9 +12,10 @@ use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
 use crate::handshake::TransportDetails;
 use crate::handshake::server::{ConnectionRequest, HttpRequest, HttpResponse};
+use crate::observe::{Observer, Stats};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
-use crate::transport::WebSocket;
+use crate::transport::{Tally, WebSocket};
 use std::fmt;
 use std::future::ready;
 use std::num::NonZeroUsize;
@@ -56,6 +57,7 @@ pub(super) struct FactoryShared<P> {
     pub(super) beside: Option<Beside<P>>,
     settings: Mutex<Arc<Settings>>,
     pub(super) counter: Arc<Counter>,
+    pub(super) tally: Arc<Tally>,
     pages: PagesCell,
 }
 
@@ -67,13 +69,15 @@ pub(super) type Beside<P> = fn(&P, WebSocket, Box<ConnectionRequest>) -> Compani
 pub(super) struct Settings {
     pub(super) options: ServerOptions,
     pub(super) rules: Arc<Rules>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Settings {
-    pub(super) fn new(options: ServerOptions) -> Arc<Self> {
+    pub(super) fn new(options: ServerOptions, observer: Option<Arc<dyn Observer>>) -> Arc<Self> {
         Arc::new(Self {
             rules: Arc::new(Rules::server(&options)),
             options,
+            observer,
         })
     }
 }
@@ -101,8 +105,9 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
         let shared = FactoryShared {
             make: Box::new(make),
             beside,
-            settings: Mutex::new(Settings::new(ServerOptions::default())),
+            settings: Mutex::new(Settings::new(ServerOptions::default(), None)),
             counter: Arc::default(),
+            tally: Arc::default(),
             pages: PagesCell::default(),
         };
         Self {
@@ -125,8 +130,19 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             .settings
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *settings = Settings::new(options);
+        *settings = Settings::new(options, settings.observer.clone());
         Ok(())
+    }
+
+    /// Sets who is told what happens on the connections that are accepted from now on; replaces who
+    /// was before. See [`Observer`] for an example.
+    pub fn set_observer(&mut self, observer: impl Observer) {
+        let mut settings = self
+            .shared
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *settings = Settings::new(settings.options.clone(), Some(Arc::new(observer)));
     }
 
     /// Answers plain requests of HTTP, so that a server can serve its own page, or tell a monitor
@@ -321,6 +337,26 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     #[must_use]
     pub fn url(&self) -> Option<String> {
         self.shared.settings().options.url.clone()
+    }
+
+    /// Returns what went over all connections so far, those that have ended included, added up.
+    ///
+    /// ```
+    /// # use motorway::{WebSocketServerFactory, WebSocketServerProtocol};
+    /// # struct Quiet;
+    /// # impl WebSocketServerProtocol for Quiet {}
+    /// let factory = WebSocketServerFactory::new(|| Quiet);
+    /// println!("{} connections: {}", factory.connections().len(), factory.stats());
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.tally.stats()
+    }
+
+    /// Returns the handles of the connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> Vec<WebSocket> {
+        self.shared.tally.connections()
     }
 
     /// Returns how many connections there are, those in the opening handshake included.

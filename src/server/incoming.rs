@@ -2,7 +2,7 @@
 
 use super::lifecycle::Counted;
 #[cfg(feature = "rustls")]
-use super::{factory::Settings, lifecycle::Lifecycle, opening::log_failure};
+use super::{factory::Settings, failure::report, lifecycle::Lifecycle};
 use crate::address::{Layer, ListenAddress};
 #[cfg(feature = "rustls")]
 use crate::connection::TimeoutKind;
@@ -12,6 +12,7 @@ use crate::error::Result;
 #[cfg(feature = "rustls")]
 use crate::handshake::HandshakeError;
 use crate::handshake::TransportDetails;
+use crate::observe::{Moment, Timings};
 use crate::options::{Networks, OptionsError};
 use crate::peer::Peer;
 #[cfg(feature = "rustls")]
@@ -29,15 +30,20 @@ pub(super) struct Incoming<S> {
     pub(super) counted: Counted,
     /// When the time for the opening handshake began to run; TLS is part of it.
     pub(super) since: Instant,
+    pub(super) timings: Timings,
 }
 
 impl<S> Incoming<S> {
     pub(super) fn new(stream: S, details: TransportDetails, counted: Counted) -> Self {
+        let since = Instant::now();
+        let mut timings = Timings::begin(since);
+        timings.track_at(Moment::Connect, since);
         Self {
             stream,
             details,
             counted,
-            since: Instant::now(),
+            since,
+            timings,
         }
     }
 }
@@ -105,12 +111,15 @@ pub(super) async fn secure<S: Stream>(
         () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
     };
     let secured = secured.unwrap_or(Err(Error::Timeout(TimeoutKind::OpeningHandshake)));
-    let stream = secured.inspect_err(|error| log_failure(incoming.details.peer(), error))?;
+    let stream = secured.inspect_err(|error| report(&settings, incoming.details.peer(), error))?;
+    let mut timings = incoming.timings;
+    timings.track(Moment::Tls);
     Ok(Incoming {
         details: stream.describe(incoming.details),
         stream,
         counted: incoming.counted,
         since: incoming.since,
+        timings,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use crate::connection::CloseInfo;
 use crate::handshake::HandshakeError;
-use crate::transport::WebSocket;
+use crate::observe::Stats;
+use crate::transport::{Entry, WebSocket};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,18 +18,26 @@ pub(super) struct Lifecycle {
     /// The deadline of the shutdown has passed.
     pub(super) killed: CancellationToken,
     pub(super) tasks: TaskTracker,
-    open: Mutex<HashMap<u64, WebSocket>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// Each with its place in the list of its factory.
+    live: HashMap<u64, (WebSocket, Entry)>,
+    /// What went over those that have ended.
+    past: Stats,
 }
 
 impl Lifecycle {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, WebSocket>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists a connection until what is returned is dropped.
-    pub(super) fn register(self: &Arc<Self>, ws: WebSocket) -> Registered {
+    pub(super) fn register(self: &Arc<Self>, ws: WebSocket, entry: Entry) -> Registered {
         let id = ws.id();
-        self.lock().insert(id, ws);
+        self.lock().live.insert(id, (ws, entry));
         Registered {
             lifecycle: Arc::clone(self),
             id,
@@ -36,7 +45,19 @@ impl Lifecycle {
     }
 
     pub(super) fn connections(&self) -> Vec<WebSocket> {
-        self.lock().values().cloned().collect()
+        let open = self.lock();
+        open.live.values().map(|(ws, _)| ws.clone()).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().live.len()
+    }
+
+    /// Returns what went over all connections so far.
+    pub(super) fn stats(&self) -> Stats {
+        let open = self.lock();
+        let live = open.live.values().map(|(ws, _)| ws.total_stats());
+        live.fold(open.past, |sum, stats| sum + stats)
     }
 
     /// Waits for something, but not beyond the deadline of a shutdown.
@@ -69,7 +90,14 @@ pub(super) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.lifecycle.lock().remove(&self.id);
+        let mut open = self.lifecycle.lock();
+        let left = open.live.remove(&self.id);
+        if let Some((ws, _)) = &left {
+            open.past += ws.total_stats();
+        }
+        // What it holds may be dropped with it, which is to happen without the lock.
+        drop(open);
+        drop(left);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::connection::SendError;
 use crate::error::Result;
 use crate::handshake::TransportDetails;
 use crate::socket::set_up;
-use crate::transport::{Stream, WebSocket};
+use crate::transport::Stream;
 use socket2::SockRef;
 use std::borrow::Cow;
 use std::future::ready;
@@ -32,7 +32,7 @@ use tokio::time::{sleep, timeout};
 #[derive(Debug)]
 #[must_use = "dropping a server stops it at once"]
 pub struct Server {
-    lifecycle: Arc<Lifecycle>,
+    pub(super) lifecycle: Arc<Lifecycle>,
     local_addr: Option<SocketAddr>,
     addresses: Vec<ListenAddress>,
     /// Over which time a shutdown spreads the closing of connections.
@@ -128,12 +128,6 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
-    }
-
-    /// Returns the handles of the connections that are open.
-    #[must_use]
-    pub fn connections(&self) -> Vec<WebSocket> {
-        self.lifecycle.connections()
     }
 
     /// Spreads the close frames of a shutdown evenly over this time, so that clients which connect

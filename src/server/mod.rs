@@ -2,7 +2,9 @@
 
 mod bind;
 mod companion;
+mod connections;
 mod factory;
+mod failure;
 mod handler;
 mod http;
 mod incoming;

@@ -2,12 +2,13 @@
 
 use super::WebSocketServerProtocol;
 use super::factory::{FactoryShared, Settings};
+use super::failure::{gone, never_opened, report};
 use super::http::Pages;
 use super::incoming::{Incoming, is_among};
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
 use super::opened::{Listed, Opened, run_opened};
 use super::protocol::ServerHandler;
-use crate::connection::{CloseInfo, DeflateSettings, Endpoint, Receiver, Sender, TimeoutKind};
+use crate::connection::{DeflateSettings, Receiver, Sender, TimeoutKind};
 use crate::error::{Error, Result};
 use crate::handshake::server::{
     self, Checked, ConnectionAccept, ConnectionDeny, ConnectionRequest, HttpRequest,
@@ -15,10 +16,9 @@ use crate::handshake::server::{
 use crate::handshake::{
     Agreed, HandshakeError, HeadLimits, HeadReader, RequestHead, TransportDetails,
 };
-use crate::observe::{HeadLog, Interest, Observation, next_id, span};
-use crate::peer::Peer;
+use crate::observe::{HeadLog, Interest, Moment, Observation, Timings, next_id, span};
 use crate::transport::{
-    Driver, Facts, Handler, Read, Stream, WebSocket, catch_panic, close_stream, masking_key,
+    Driver, Facts, Read, Stream, WebSocket, catch_panic, close_stream, masking_key,
     read_proxy_header, read_request, within, write_all,
 };
 use http::StatusCode;
@@ -90,6 +90,9 @@ pub(super) struct Opening<S> {
     heads: HeadLog,
     /// The head of the request, as long as nobody has asked to see it.
     request: Vec<u8>,
+    /// How many octets of heads were received and sent.
+    octets: (usize, usize),
+    timings: Timings,
     deadline: Option<Instant>,
     lifecycle: Arc<Lifecycle>,
 }
@@ -108,6 +111,8 @@ impl<S: Stream> Opening<S> {
             details: incoming.details,
             heads: HeadLog::new(&settings.options.common),
             request: Vec::new(),
+            octets: (0, 0),
+            timings: incoming.timings,
             settings,
             deadline: timeout.map(|time| incoming.since + time),
             lifecycle,
@@ -145,7 +150,7 @@ impl<S: Stream> Opening<S> {
 
     pub(super) fn log(&self, error: Option<&Error>) {
         if let Some(error) = error {
-            log_failure(self.details.peer(), error);
+            report(&self.settings, self.details.peer(), error);
         }
     }
 
@@ -201,7 +206,9 @@ impl<S: Stream> Opening<S> {
             }
         };
         let (ws, receiver) = self.halves(&request, agreed);
-        let registered = self.lifecycle.register(ws.clone());
+        let entry = factory.tally.list(&ws);
+        let registered = self.lifecycle.register(ws.clone(), entry);
+        ws.tell_opened();
         // Those that came before it was listed did not reach it.
         if self.lifecycle.killed.is_cancelled() {
             ws.kill();
@@ -259,6 +266,8 @@ impl<S: Stream> Opening<S> {
                 if let Some(peer) = server::forwarded_peer(&head, options) {
                     self.details.set_peer(peer);
                 }
+                self.timings.track(Moment::Request);
+                self.octets.0 = octets.len();
                 self.request = octets;
                 self.show_request();
                 Ok(Arrived {
@@ -367,7 +376,7 @@ impl<S: Stream> Opening<S> {
             if let Err(error) = own.validate() {
                 return self.deny(&ConnectionDeny::internal(error)).await;
             }
-            self.settings = Settings::new(own.clone());
+            self.settings = Settings::new(own.clone(), self.settings.observer.clone());
         }
         let options = &self.settings.options;
         let accept = match verdict {
@@ -398,6 +407,8 @@ impl<S: Stream> Opening<S> {
             Ok(written) => written?,
             Err(_) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
         }
+        self.octets.1 = response.len();
+        self.timings.track(Moment::Response);
         Ok(agreed)
     }
 
@@ -410,6 +421,8 @@ impl<S: Stream> Opening<S> {
         self.span.record("subprotocol", &agreed.subprotocol);
         let interest = Interest {
             span: self.span.clone(),
+            observer: self.settings.observer.clone(),
+            timings: self.timings.clone(),
         };
         let named = (self.id, self.details.peer());
         let facts = Facts {
@@ -417,6 +430,7 @@ impl<S: Stream> Opening<S> {
             peer: self.details.peer().clone(),
             path: request.path().into(),
             subprotocol: agreed.subprotocol.map(Into::into),
+            opening: self.octets,
             observation: Observation::new(rules, named, interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));
@@ -461,34 +475,6 @@ impl<S: Stream> Opening<S> {
         let _ = self.lifecycle.unless_killed(answering).await;
         Ok(())
     }
-}
-
-/// Logs why a connection did not open.
-pub(super) fn log_failure(peer: &Peer, error: &Error) {
-    match error {
-        Error::Io(error) => tracing::debug!(%peer, %error, "opening handshake broke off"),
-        Error::Handshake(error) if **error == HandshakeError::UpgradeRequired => {
-            tracing::debug!(%peer, "plain request answered");
-        }
-        error => {
-            tracing::info!(%peer, error = error as &dyn std::error::Error, "opening handshake failed");
-        }
-    }
-}
-
-/// Tells an instance that its connection did not open.
-async fn never_opened<P: WebSocketServerProtocol>(handler: &mut ServerHandler<P>, error: &Error) {
-    // Whatever comes of these, there is nothing left to close.
-    let is_denied = |error: &HandshakeError| matches!(error, HandshakeError::Denied { .. });
-    if !matches!(error, Error::Handshake(error) if is_denied(error)) {
-        let _ = catch_panic(handler.on_error(error)).await;
-    }
-    let info = CloseInfo::never_opened(error.to_string(), Endpoint::Local);
-    let _ = catch_panic(handler.on_close(info)).await;
-}
-
-fn gone() -> Error {
-    std::io::Error::from(std::io::ErrorKind::NotConnected).into()
 }
 
 /// How long a client may take to read the answer to a plain request.

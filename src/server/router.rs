@@ -79,7 +79,7 @@ impl Router {
         Self {
             routes: Vec::new(),
             fault: None,
-            settings: Settings::new(ServerOptions::default()),
+            settings: Settings::new(ServerOptions::default(), None),
             pages: pages(|_| async { Some(StatusCode::NOT_FOUND.into()) }),
             counter: Arc::default(),
             lifecycle: Arc::default(),
@@ -121,7 +121,7 @@ impl Router {
     /// Fails as [`WebSocketServerFactory::set_protocol_options`] does.
     pub fn set_protocol_options(&mut self, options: ServerOptions) -> Result<()> {
         options.validate()?;
-        self.settings = Settings::new(options);
+        self.settings = Settings::new(options, None);
         Ok(())
     }
 
@@ -352,6 +352,7 @@ impl Serve for Router {
                 details: incoming.details,
                 counted: incoming.counted,
                 since: incoming.since,
+                timings: incoming.timings,
             };
             let (mut opening, counted) = Opening::new(self.settings(), lifecycle, incoming);
             let found = self.find(&mut opening, &counted).await;

@@ -7,10 +7,13 @@ use super::pool::Lease;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
 use crate::error::{Error, HandlerError, HandlerResult};
+use crate::message::Message;
+use crate::observe::Moment;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 /// A connection with its protocol instance, from the opening to the close.
@@ -90,6 +93,9 @@ impl<S: Stream, H: Handler> Driver<S, H> {
         let ws = self.io.ws.clone();
         if !self.input.is_empty() {
             self.io.received(&self.input);
+        }
+        if let Some(observation) = ws.0.observation() {
+            observation.track(Moment::OnOpen);
         }
         if !self.io.deaf {
             let callback = self.handler.on_open(&ws);
@@ -248,13 +254,15 @@ impl<S: Stream> Io<S> {
         if self.ws.0.is_deaf() {
             return None;
         }
-        let shortly = match self.deaf {
+        let shortly = match self.deaf || self.ws.0.observation().is_some() {
             true => Err(input),
             false => self.receiver.receive_short(input),
         };
         match shortly {
             Ok((message, rest)) => {
-                add(&self.ws.0.traffic.messages_received, 1);
+                let traffic = &self.ws.0.traffic;
+                add(&traffic.messages_received, 1);
+                add(&traffic.message_octets_received, message.len() as u64);
                 Some((Event::Message(message), rest))
             }
             Err(input) => self.next_of_any(input),
@@ -271,7 +279,14 @@ impl<S: Stream> Io<S> {
                     }
                     input = rest;
                 }
-                Ok((None, _)) => return None,
+                Ok((None, _)) => {
+                    if let Some(observation) = self.ws.0.observation()
+                        && let Some(kind) = self.receiver.under_way()
+                    {
+                        observation.message_begins(kind);
+                    }
+                    return None;
+                }
                 Err(error) => {
                     self.fail(error);
                     return None;
@@ -283,15 +298,71 @@ impl<S: Stream> Io<S> {
         }
     }
 
-    fn take_note(&mut self, event: &Event<'_>) {
+    /// Counts a message that came whole.
+    fn count_message(&self, message: &Message<'_>) {
+        let traffic = &self.ws.0.traffic;
+        add(&traffic.messages_received, 1);
+        add(&traffic.message_octets_received, message.len() as u64);
+        self.publish_counts();
+        if self.ws.0.observation().is_some() {
+            self.ws.0.tell_received(Some(message));
+        }
+    }
+
+    /// Makes visible what the receiver has counted, at the ends of pieces.
+    fn publish_counts(&self) {
+        let traffic = &self.ws.0.traffic;
+        let (continuations, squeeze) = self.receiver.counts();
+        traffic
+            .continuations_received
+            .store(continuations, Ordering::Relaxed);
+        traffic.inflated.0.store(squeeze.plain, Ordering::Relaxed);
+        traffic
+            .inflated
+            .1
+            .store(squeeze.compressed, Ordering::Relaxed);
+    }
+
+    /// Counts an event, and tells who looks on.
+    fn count_event(&self, event: &Event<'_>) {
+        let traffic = &self.ws.0.traffic;
+        let observation = self.ws.0.observation();
         match event {
-            Event::Ping(_) | Event::Pong(_) if self.was_handled() => {}
+            Event::Message(message) => return self.count_message(message),
+            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {
+                return add(&traffic.controls_received, 1);
+            }
+            Event::MessageBegin(kind) => {
+                if let Some(observation) = observation {
+                    observation.message_begins(*kind);
+                }
+            }
+            Event::FrameData(payload) | Event::Frame(payload) => {
+                add(&traffic.message_octets_received, payload.len() as u64);
+                if let Some(observation) = observation {
+                    observation.piece(payload.len());
+                }
+            }
+            Event::MessageEnd => {
+                add(&traffic.messages_received, 1);
+                self.ws.0.tell_received(None);
+            }
+            _ => {}
+        }
+        self.publish_counts();
+    }
+
+    fn take_note(&mut self, event: &Event<'_>) {
+        if matches!(event, Event::Ping(_) | Event::Pong(_)) && self.was_handled() {
+            return;
+        }
+        self.count_event(event);
+        match event {
             Event::Ping(payload) => self.answer_ping(payload),
             Event::Pong(payload) => self.handle_pong(payload),
             // Answered after the wait.
             Event::Close(_) if self.hold.is_some() && !self.deaf => {}
             Event::Close(frame) => self.receive_close(frame.clone()),
-            Event::Message(_) | Event::MessageEnd => add(&self.ws.0.traffic.messages_received, 1),
             _ => {}
         }
     }

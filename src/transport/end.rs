@@ -204,6 +204,7 @@ impl<S> Drop for Io<S> {
         if let Some(told) = told {
             told.wake();
         }
+        self.ws.tell_closed();
     }
 }
 

@@ -4,7 +4,7 @@ use super::cork;
 use super::io::{Io, Stream, add, now};
 use super::shared::LOW_WATER;
 use super::waiters::Wish;
-use crate::connection::{CloseCause, Output};
+use crate::connection::{CloseCause, Output, Squeeze};
 use crate::observe::Direction;
 use bytes::Buf;
 use std::io::{self, IoSlice};
@@ -58,6 +58,7 @@ impl<S: Stream> Io<S> {
 
     fn write_corked(&mut self, context: &mut Context<'_>, output: &mut Output, messages: u64) {
         add(&self.ws.0.traffic.messages_corked, messages);
+        self.count_frames(output);
         if self.stream.is_none() {
             return;
         }
@@ -83,7 +84,14 @@ impl<S: Stream> Io<S> {
                 return;
             }
             half.in_flight = output.len();
+            let squeeze = half.sender.take_squeeze();
             drop(half);
+            self.count_frames(&mut output);
+            if squeeze != Squeeze::default() {
+                let (plain, compressed) = &self.ws.0.traffic.deflated;
+                add(plain, squeeze.plain);
+                add(compressed, squeeze.compressed);
+            }
             let written = self.write(context, &mut output);
             let blocked = !output.is_empty();
             self.requeue(output);
@@ -93,6 +101,13 @@ impl<S: Stream> Io<S> {
                 Ok(()) => {}
             }
         }
+    }
+
+    /// Counts the frames that are about to be written.
+    fn count_frames(&self, output: &mut Output) {
+        let framed = output.take_framed();
+        add(&self.ws.0.traffic.frames_sent, framed.frames);
+        add(&self.ws.0.traffic.payload_sent, framed.payload);
     }
 
     /// Puts back what the stream did not take, and tells those who wait for room.

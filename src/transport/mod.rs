@@ -31,10 +31,13 @@ mod pool;
 mod read;
 mod sending;
 mod shared;
+mod tally;
+mod telling;
 mod waiters;
 mod websocket;
 mod writer;
 
+use crate::observe::Stats;
 use crate::random;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
@@ -50,5 +53,6 @@ pub(crate) use opening::{
 pub(crate) use random::{masking_key, octets as random_octets};
 pub use sending::{Sending, UncompressedSending};
 pub(crate) use shared::Facts;
-pub use websocket::{Stats, WebSocket};
+pub(crate) use tally::{Entry, Tally};
+pub use websocket::WebSocket;
 pub use writer::MessageWriter;

@@ -116,6 +116,9 @@ impl<S: Stream> Io<S> {
     /// that were read ahead.
     pub(super) fn handle_ahead(&mut self, seen: Vec<Ahead>, rest: usize) {
         for ahead in seen {
+            if !matches!(ahead, Ahead::Close(_)) {
+                add(&self.ws.0.traffic.controls_received, 1);
+            }
             match ahead {
                 Ahead::Ping(payload) => self.answer_ping(&payload),
                 Ahead::Pong(payload) => self.handle_pong(&payload),
@@ -142,11 +145,14 @@ impl<S: Stream> Io<S> {
     pub(super) fn handle_pong(&mut self, payload: &[u8]) {
         if let Some(time) = self.timers.pong(payload, now()) {
             self.notices.auto_pong = Some(time);
+            self.ws.0.tell_pong(time);
         }
         let answered = self.ws.0.lock().take_answered(payload);
         for ping in answered {
+            let time = ping.sent.elapsed();
+            self.ws.0.tell_pong(time);
             // Nobody may be waiting for it any more.
-            let _ = ping.answer.send(ping.sent.elapsed());
+            let _ = ping.answer.send(time);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::connection::{
     write_short_message,
 };
 use crate::message::Message;
-use crate::observe::Observation;
+use crate::observe::{Observation, Stats};
 use crate::peer::Peer;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -50,6 +50,8 @@ pub(crate) struct Facts {
     pub(crate) peer: Peer,
     pub(crate) path: Box<str>,
     pub(crate) subprotocol: Option<Box<str>>,
+    /// How many octets of heads were received and sent.
+    pub(crate) opening: (usize, usize),
     pub(crate) observation: Option<Box<Observation>>,
 }
 
@@ -60,6 +62,13 @@ pub(super) struct Traffic {
     pub(super) messages_received: AtomicU64,
     pub(super) octets_sent: AtomicU64,
     pub(super) messages_corked: AtomicU64,
+    pub(super) message_octets_received: AtomicU64,
+    pub(super) controls_received: AtomicU64,
+    pub(super) continuations_received: AtomicU64,
+    pub(super) inflated: (AtomicU64, AtomicU64),
+    pub(super) frames_sent: AtomicU64,
+    pub(super) payload_sent: AtomicU64,
+    pub(super) deflated: (AtomicU64, AtomicU64),
 }
 
 /// The sending half and everything that waits for it.
@@ -80,6 +89,8 @@ pub(super) struct Half {
     pub(super) waiters: Waiters,
     pub(super) pings: VecDeque<PendingPing>,
     pub(super) messages_sent: u64,
+    /// What was counted when the counters were reset.
+    pub(super) baseline: Option<Box<Stats>>,
     /// The high-water mark was reached, and the low one has not been since.
     pub(super) was_full: bool,
     /// The connection has failed or was dropped: nothing more is received.
@@ -155,6 +166,7 @@ impl Shared {
                 waiters: Waiters::default(),
                 pings: VecDeque::new(),
                 messages_sent: 0,
+                baseline: None,
                 was_full: false,
                 is_deaf: false,
                 order: None,
@@ -179,7 +191,13 @@ impl Shared {
     /// for the driver.
     pub(super) fn publish(&self, half: &Half) -> bool {
         let open = half.sender.state().is_open();
-        let plain = if half.sender.is_plain() { PLAIN } else { 0 };
+        // Whoever wants to hear of each message is told on the other path.
+        let heard = self.observation().is_some_and(Observation::wants_messages);
+        let plain = if half.sender.is_plain() && !heard {
+            PLAIN
+        } else {
+            0
+        };
         let closing = if open { 0 } else { CLOSING };
         let work = if half.has_work() { WORK } else { 0 };
         let deaf = if half.is_deaf || half.order.is_some() {
@@ -279,6 +297,7 @@ impl Shared {
             half.messages_sent += 1;
             Ok(())
         });
+        self.tell_queued(&queued, Some(&message));
         match queued {
             Ok(()) => Ok(()),
             Err(error @ (SendError::Full { .. } | SendError::Busy)) => {

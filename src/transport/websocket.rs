@@ -16,7 +16,6 @@ use crate::peer::Peer;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -50,20 +49,6 @@ use tracing::span::Entered;
 /// ```
 #[derive(Clone, Debug)]
 pub struct WebSocket(pub(super) Arc<Shared>);
-
-/// What went over a connection so far, counted after the opening handshake.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Octets received, frame headers included.
-    pub octets_received: u64,
-    /// Octets given to the network, frame headers included.
-    pub octets_sent: u64,
-    /// Messages received.
-    pub messages_received: u64,
-    /// Messages queued for sending.
-    pub messages_sent: u64,
-}
 
 impl WebSocket {
     pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<crate::connection::Rules>) -> Self {
@@ -146,7 +131,25 @@ impl WebSocket {
             half.messages_sent += 1;
             Ok(())
         })
-        .await
+        .await?;
+        self.0.tell_queued(&Ok(()), Some(prepared.message()));
+        Ok(())
+    }
+
+    /// Queues a message that was prepared once for many connections, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`try_send`](Self::try_send) does.
+    pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), SendError> {
+        let queued = self.0.command(|half| {
+            half.check_room()?;
+            half.sender.send_prepared(prepared, &mut half.output)?;
+            half.messages_sent += 1;
+            Ok(())
+        });
+        self.0.tell_queued(&queued, Some(prepared.message()));
+        queued
     }
 
     /// Begins a message that is sent in parts, each as a frame of its own.
@@ -183,7 +186,7 @@ impl WebSocket {
     async fn begin(&self, kind: MessageKind, compress: Compress) -> Result<MessageWriter> {
         self.wait_for_room(Half::may_send, |half| half.sender.begin(kind, compress))
             .await?;
-        Ok(MessageWriter::new(self.clone()))
+        Ok(MessageWriter::new(self.clone(), kind))
     }
 
     /// Sends a ping and waits for its answer; returns the round-trip time.
@@ -322,19 +325,6 @@ impl WebSocket {
         self.0.rules.max_message
     }
 
-    /// Returns what went over the connection so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        let traffic = &self.0.traffic;
-        let corked = traffic.messages_corked.load(Ordering::Relaxed);
-        Stats {
-            octets_received: traffic.octets_received.load(Ordering::Relaxed),
-            octets_sent: traffic.octets_sent.load(Ordering::Relaxed),
-            messages_received: traffic.messages_received.load(Ordering::Relaxed),
-            messages_sent: corked + self.0.lock().messages_sent,
-        }
-    }
-
     /// Returns the number of the connection, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -375,7 +365,8 @@ impl WebSocket {
         poll_fn(|context| {
             loop {
                 match self.0.command(&mut command) {
-                    Err(SendError::Full { .. } | SendError::Busy) => {
+                    Err(error @ (SendError::Full { .. } | SendError::Busy)) => {
+                        self.0.tell_queued(&Err(error), None);
                         ready!(waiting.poll(context, ready));
                     }
                     result => return Poll::Ready(result.map_err(Into::into)),

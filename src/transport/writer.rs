@@ -3,7 +3,7 @@
 use super::WebSocket;
 use super::shared::Half;
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, Part};
+use crate::connection::{CloseCause, MessageKind, Part};
 use crate::error::Result;
 use crate::message::Payload;
 
@@ -24,13 +24,17 @@ use crate::message::Payload;
 #[must_use = "dropping an unfinished writer fails the connection"]
 pub struct MessageWriter {
     ws: WebSocket,
+    kind: MessageKind,
+    octets: u64,
     finished: bool,
 }
 
 impl MessageWriter {
-    pub(super) fn new(ws: WebSocket) -> Self {
+    pub(super) fn new(ws: WebSocket, kind: MessageKind) -> Self {
         Self {
             ws,
+            kind,
+            octets: 0,
             finished: false,
         }
     }
@@ -48,7 +52,11 @@ impl MessageWriter {
     ///
     /// Dropped before it resolves, it has sent nothing of this part.
     pub async fn write<'a>(&mut self, part: impl Into<Payload<'a>>) -> Result<()> {
-        self.put(part.into(), Part::More).await
+        let part = part.into();
+        let octets = part.len() as u64;
+        self.put(part, Part::More).await?;
+        self.octets += octets;
+        Ok(())
     }
 
     /// Ends the message.
@@ -78,6 +86,7 @@ impl MessageWriter {
             .await?;
         if part == Part::Last {
             shared.wake_senders();
+            shared.tell_sent(self.kind, self.octets);
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ mod observe;
 #[cfg(test)]
 mod observed;
 #[cfg(test)]
+mod observer;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod options_client;
@@ -71,6 +73,8 @@ mod sending;
 mod server;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod stats;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]

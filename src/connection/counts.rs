@@ -1,0 +1,18 @@
+//! What a receiver has counted, for the counters of its driver.
+
+use super::inflate::Squeeze;
+use super::{MessageKind, Receiver};
+
+impl Receiver {
+    /// Returns how many frames of messages came after their first, and what compression did.
+    pub(crate) fn counts(&self) -> (u64, Squeeze) {
+        let inflation = self.message.inflation.as_ref();
+        let squeeze = inflation.map(|inflation| inflation.squeeze);
+        (self.message.continuations, squeeze.unwrap_or_default())
+    }
+
+    /// Returns the kind of the message that has begun, if one has.
+    pub(crate) fn under_way(&self) -> Option<MessageKind> {
+        self.message.kind
+    }
+}
