@@ -5,26 +5,20 @@
 //! ```
 
 use motorway::{
-    HandlerResult, HttpResponse, Server, StatusCode, WebSocket, WebSocketServerFactory,
-    WebSocketServerProtocol,
+    HandlerResult, HttpResponse, Server, StatusCode, WebSocketServerFactory, WebSocketStream,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-struct Time;
-
-impl WebSocketServerProtocol for Time {
-    async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
-        while ws.is_open() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-            ws.send(now.as_millis().to_string()).await?;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        Ok(())
+async fn time(ws: WebSocketStream) -> HandlerResult {
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        ws.send(now.to_string()).await?; // fails when the page is left, which ends the loop
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
 pub(crate) async fn listen(address: &str) -> motorway::Result<Server> {
-    let mut factory = WebSocketServerFactory::new(|| Time);
+    let mut factory = WebSocketServerFactory::from_handler(time);
     factory.on_http(|request| async move {
         Some(match request.path() {
             "/" => HttpResponse::html(include_str!("pages/time.html")),

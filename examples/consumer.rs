@@ -6,13 +6,7 @@
 
 use motorway::{HandlerResult, Message, WebSocketStream};
 
-pub(crate) async fn consumer_handler<F>(
-    mut ws: WebSocketStream,
-    consumer: impl Fn(Message<'static>) -> F,
-) -> HandlerResult
-where
-    F: Future<Output = HandlerResult>,
-{
+async fn consumer_handler(mut ws: WebSocketStream) -> HandlerResult {
     while let Some(message) = ws.recv().await? {
         consumer(message).await?;
     }
@@ -27,7 +21,9 @@ async fn consumer(message: Message<'static>) -> HandlerResult {
 
 #[tokio::main]
 async fn main() -> motorway::Result<()> {
-    let server = motorway::serve("localhost:8765", |ws| consumer_handler(ws, consumer)).await?;
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("localhost:8765");
+    let server = motorway::serve(address, consumer_handler).await?;
     println!("listening on {}", server.local_addr());
     server.run_until(tokio::signal::ctrl_c()).await
 }

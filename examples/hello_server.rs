@@ -8,12 +8,12 @@
 use motorway::{HandlerResult, WebSocketStream};
 
 pub(crate) async fn hello(mut ws: WebSocketStream) -> HandlerResult {
-    let Some(name) = ws.recv().await? else {
-        return Ok(());
-    };
-    let greeting = format!("Hello {}!", name.into_text()?);
-    ws.send(&greeting).await?;
-    println!("> {greeting}");
+    if let Some(name) = ws.recv_text().await? {
+        println!("< {name}");
+        let greeting = format!("Hello {name}!");
+        ws.send(&greeting).await?;
+        println!("> {greeting}");
+    }
     Ok(())
 }
 

@@ -7,13 +7,7 @@
 use motorway::{HandlerResult, Message, WebSocketStream};
 use std::time::{Duration, SystemTime};
 
-pub(crate) async fn producer_handler<F>(
-    ws: WebSocketStream,
-    producer: impl Fn() -> F,
-) -> HandlerResult
-where
-    F: Future<Output = Message<'static>>,
-{
+async fn producer_handler(ws: WebSocketStream) -> HandlerResult {
     loop {
         let message = producer().await;
         ws.send(message).await?; // fails when the client disconnects, which ends the loop
@@ -29,7 +23,9 @@ async fn producer() -> Message<'static> {
 
 #[tokio::main]
 async fn main() -> motorway::Result<()> {
-    let server = motorway::serve("localhost:8765", |ws| producer_handler(ws, producer)).await?;
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("localhost:8765");
+    let server = motorway::serve(address, producer_handler).await?;
     println!("listening on {}", server.local_addr());
     server.run_until(tokio::signal::ctrl_c()).await
 }

@@ -4,10 +4,10 @@
 #![cfg(feature = "tokio")]
 
 use motorway::{
-    ClientOptions, CloseCode, Connector, Error, HandlerResult, HandshakeError, Message,
-    MessageKind, Server, WebSocketServerFactory, WebSocketStream, connect, serve,
+    ClientOptions, CloseCode, Connector, Error, HandshakeError, Message, MessageKind, Server,
+    WebSocketServerFactory, WebSocketStream, connect, serve,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -22,11 +22,9 @@ macro_rules! examples {
 examples! {
     both "../examples/both.rs"
     broadcast "../examples/broadcast.rs"
-    consumer "../examples/consumer.rs"
     hello_client "../examples/hello_client.rs"
     hello_server "../examples/hello_server.rs"
     http_headers "../examples/http_headers.rs"
-    producer "../examples/producer.rs"
     registration "../examples/registration.rs"
     slowsquare "../examples/slowsquare.rs"
     streaming "../examples/streaming.rs"
@@ -49,48 +47,6 @@ async fn hello_greets_by_name() {
     let greeting = hello_client::hello(&url(&server), "Ada").await;
     let greeting = greeting.map_err(|error| error.to_string()).unwrap();
     assert_eq!(greeting, Some(Message::from("Hello Ada!")));
-}
-
-#[tokio::test]
-async fn consumer_passes_every_message_on() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let consumed = Arc::clone(&seen);
-    let server = serve("127.0.0.1:0", move |ws| {
-        let consumed = Arc::clone(&consumed);
-        consumer::consumer_handler(ws, move |message| {
-            consumed.lock().unwrap().push(message);
-            std::future::ready(HandlerResult::Ok(()))
-        })
-    })
-    .await
-    .unwrap();
-    let mut ws = connect(url(&server)).await.unwrap();
-    for message in ["a", "b", "c"] {
-        ws.send(message).await.unwrap();
-    }
-    let info = ws.close(CloseCode::NORMAL, "").await.unwrap();
-    assert!(info.is_ok(), "{info}");
-    assert_eq!(*seen.lock().unwrap(), ["a", "b", "c"].map(Message::from));
-}
-
-#[tokio::test]
-async fn producer_sends_until_the_client_leaves() {
-    let server = serve("127.0.0.1:0", |ws| {
-        producer::producer_handler(ws, || async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            Message::from("tick")
-        })
-    })
-    .await
-    .unwrap();
-    let mut ws = connect(url(&server)).await.unwrap();
-    for _ in 0..5 {
-        assert_eq!(text(&mut ws).await, "tick");
-    }
-    let info = ws.close(CloseCode::NORMAL, "").await.unwrap();
-    assert!(info.is_ok(), "{info}");
-    let stopping = server.shutdown(1001, "", Duration::from_secs(60));
-    stopping.await.unwrap();
 }
 
 #[tokio::test]

@@ -46,6 +46,25 @@ fn echo_wrapper_sends_and_reads_at_the_same_time() {
 }
 
 #[test]
+fn consumer_passes_every_message_on() {
+    let (server, url) = serve("consumer");
+    // It waits for an answer that a consumer does not give, until it is dropped.
+    let _client = Running::start(example("simple_echo").arg(url));
+    assert_eq!(server.line(), "< Hello, world!");
+}
+
+#[test]
+fn producer_sends_until_the_client_leaves() {
+    let (server, url) = serve("producer");
+    let text = output(example("simple_echo").arg(url));
+    let seconds = text.strip_prefix("Received: ").unwrap();
+    let seconds = seconds.trim_end().strip_suffix(" s").unwrap();
+    assert!(seconds.parse::<u64>().unwrap() > 1_700_000_000);
+    #[cfg(target_os = "linux")]
+    assert!(server.interrupt(), "it does not end while nobody is there");
+}
+
+#[test]
 fn multiproto_leads_each_path_to_its_protocol() {
     let (_server, url) = serve("multiproto");
     for number in [1, 2] {
