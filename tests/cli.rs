@@ -317,7 +317,6 @@ child, terminal = pty.fork()
 if child == 0:
     os.environ["TERM"] = "xterm"
     os.execv(command[0], command)
-before = termios.tcgetattr(terminal)[3] & (termios.ICANON | termios.ECHO)
 seen, start, end = b"", 0, time.time() + 60
 def read():
     global seen
@@ -330,6 +329,9 @@ def read():
         return bool(octets)
     if time.time() > end:
         sys.exit(f"nothing more after {seen}")
+    if start > 0:
+        # What came too fast for the line editor waits there for the next key: one that only redraws.
+        os.write(terminal, b"\x0c")
     return True
 for expected, typed in zip(script[::2], script[1::2]):
     expected = expected.encode()
@@ -346,9 +348,10 @@ for expected, typed in zip(script[::2], script[1::2]):
             pass
 while read():
     pass
-after = termios.tcgetattr(terminal)[3] & (termios.ICANON | termios.ECHO)
+edits = termios.ICANON | termios.ECHO
+after = termios.tcgetattr(terminal)[3] & edits
 print(ascii(seen.decode()))
-print("edits", after == before)
+print("edits", after == edits)
 print("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
 
