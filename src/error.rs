@@ -6,7 +6,6 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
 use crate::handshake::client::ResponseBody;
 use crate::handshake::{HandshakeError, UrlFault};
-#[cfg(feature = "tokio")]
 use crate::message::Payload;
 use crate::options::OptionsError;
 #[cfg(feature = "rustls")]
@@ -70,7 +69,6 @@ pub enum Error {
         octets: usize,
     },
     /// A message that was to be received as text is not UTF-8; here it is.
-    #[cfg(feature = "tokio")]
     #[error("message is not UTF-8")]
     NotUtf8(Payload<'static>),
     /// A callback of the protocol refused the connection or failed before it was open.

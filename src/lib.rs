@@ -68,7 +68,7 @@ pub use serde_json;
 
 #[cfg(feature = "tokio")]
 pub use client::{
-    Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
+    Attempt, Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
     WebSocketClientProtocol, connect,
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]

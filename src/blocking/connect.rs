@@ -1,17 +1,16 @@
 //! Clients.
 
+use super::dial::{Dialer, describe};
 use super::opening::Shaking;
-use super::proxy::{dial_through, proxy_for};
-use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
-use super::transport::Tcp;
-use crate::connection::{Rules, TimeoutKind};
-use crate::error::{Error, Result};
-use crate::handshake::client::{self, BodyReader, ConnectingRequest};
-use crate::handshake::{HeadLimits, HeadReader, TransportDetails, Url};
+use super::transport::Plain;
+use super::websocket::after;
+use crate::connection::Rules;
+use crate::error::{Error, HandlerError, Result};
+use crate::handshake::client::{self, AnswerReader, BodyReader, ConnectingRequest, Journey};
+use crate::handshake::{HeadLimits, TransportDetails, Url};
 use crate::observe::{HeadLog, Trace, Tracer};
 use crate::options::ClientOptions;
-use crate::peer::Peer;
 use crate::random;
 use crate::socket::set_up;
 #[cfg(feature = "rustls")]
@@ -19,10 +18,8 @@ use crate::tls::ClientTls;
 use http::StatusCode;
 use socket2::SockRef;
 use std::fmt;
-use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Connects to a `ws://` or `wss://` URL with the default options; waits for the opening handshake.
 ///
@@ -61,10 +58,15 @@ pub struct Connector {
     url: Url,
     options: ClientOptions,
     request: Option<ConnectingRequest>,
+    on_connecting: Option<Arc<Ask>>,
     tracer: Option<Tracer>,
     #[cfg(feature = "rustls")]
     tls: Option<ClientTls>,
+    #[cfg(feature = "rustls")]
+    proxy_tls: Option<ClientTls>,
 }
+
+type Ask = dyn Fn(&TransportDetails) -> Result<ConnectingRequest, HandlerError> + Send + Sync;
 
 impl Connector {
     /// Makes a connector with the default options.
@@ -77,9 +79,12 @@ impl Connector {
             url: url.as_ref().parse::<Url>()?,
             options: ClientOptions::default(),
             request: None,
+            on_connecting: None,
             tracer: None,
             #[cfg(feature = "rustls")]
             tls: None,
+            #[cfg(feature = "rustls")]
+            proxy_tls: None,
         })
     }
 
@@ -121,89 +126,145 @@ impl Connector {
         self
     }
 
+    /// Sets whom a proxy of `https://` is believed by, and what it is shown.
+    ///
+    /// Default: what [`tls`](Self::tls) was given, but for a name that it asks for.
+    #[cfg(feature = "rustls")]
+    pub fn proxy_tls(mut self, tls: ClientTls) -> Self {
+        self.proxy_tls = Some(tls);
+        self
+    }
+
+    /// Decides before each attempt what is asked for, such as a token that does not last, in place of
+    /// [`request`](Self::request).
+    ///
+    /// Called by the thread that connects, with a stream that is connected, TLS included; what it
+    /// takes counts towards `open_handshake_timeout`. Once an attempt: where redirects are followed,
+    /// what it has asked for goes along, but for host, port and resource. An error fails the attempt
+    /// with [`Error::Handler`], before anything is sent.
+    ///
+    /// ```
+    /// use motorway::{ConnectingRequest, blocking::Connector};
+    ///
+    /// let connector = Connector::new("ws://127.0.0.1:9000")?.on_connecting(|_| {
+    ///     let token = std::fs::read_to_string("token")?;
+    ///     Ok(ConnectingRequest::new().header("authorization", format!("Bearer {token}")))
+    /// });
+    /// # let _ = connector;
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    pub fn on_connecting(
+        mut self,
+        ask: impl Fn(&TransportDetails) -> Result<ConnectingRequest, HandlerError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.on_connecting = Some(Arc::new(ask));
+        self
+    }
+
     /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Connects and waits for the opening handshake: for TCP `connect_timeout` (30 seconds unless
-    /// set), to be shared by all addresses of the host, and then `open_handshake_timeout`
-    /// (5 seconds), of which TLS is part. How long the name of the host is looked up is up to the
-    /// system.
+    /// Connects and waits for the opening handshake: for the stream `connect_timeout` (30 seconds
+    /// unless set), to be shared by all addresses of the host and the proxy, if there is one, and then
+    /// `open_handshake_timeout` (5 seconds), of which TLS is part; both again for each redirect that
+    /// is followed. How long the name of a host is looked up is up to the system.
     ///
     /// # Errors
     ///
-    /// Fails if an option is out of its range, if the host cannot be found or connected to, if the
-    /// server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused), with its status,
-    /// headers and body), if time runs out ([`TimeoutKind::OpeningHandshake`]), or if the TLS handshake
-    /// fails. Without the feature `rustls` a `wss://` URL is [`Error::TlsUnsupported`], and so is always a
-    /// proxy of `https://`; what other proxies do wrong is [`Error::Connect`].
+    /// Fails if an option is out of its range, with [`Error::Connect`] if there is no stream to the
+    /// server, if the server refuses ([`HandshakeError::Refused`](crate::HandshakeError::Refused),
+    /// with its status, headers and body), if time runs out
+    /// ([`TimeoutKind::OpeningHandshake`](crate::connection::TimeoutKind::OpeningHandshake)), or if the
+    /// TLS handshake fails. Without the feature `rustls` a `wss://` URL, and a proxy of `https://`, is
+    /// [`Error::TlsUnsupported`].
     pub fn connect(&self) -> Result<WebSocketStream> {
         self.options.validate()?;
-        let security = self.security()?;
-        let stream = match proxy_for(&self.url, &self.options) {
-            Some(proxy) => dial_through(proxy, &self.url, &self.options)?,
-            None => dial(&self.url, self.options.connect_timeout)?,
-        };
-        self.open(stream, &security)
+        let journey = Journey::new(self.url.clone(), self.options.clone());
+        let line = self.dial(&journey)?;
+        self.open(journey, line)
     }
 
-    /// Says what is between TCP and the opening handshake, before there is any connection.
-    #[cfg(feature = "rustls")]
-    fn security(&self) -> Result<Security> {
-        if !self.url.is_secure() {
-            return Ok(Security::None);
-        }
-        let tls = match &self.tls {
-            Some(tls) => tls.clone(),
-            None => ClientTls::platform()?,
-        };
-        Ok(Security::Client(tls, self.url.host().to_owned()))
-    }
-
-    #[cfg(not(feature = "rustls"))]
-    fn security(&self) -> Result<Security> {
-        match self.url.is_secure() {
-            true => Err(Error::TlsUnsupported),
-            false => Ok(Security::None),
-        }
-    }
-
-    /// As [`connect`](Self::connect), on a stream that is connected already, such as one through a
-    /// proxy. Its timeouts are replaced. Octets are sent as they are, also for a `wss://` URL.
+    /// As [`connect`](Self::connect), on a stream that is connected already. Its timeouts are
+    /// replaced. Octets are sent as they are, also for a `wss://` URL; redirects are not followed.
     ///
     /// # Errors
     ///
     /// Fails as [`connect`](Self::connect) does.
     pub fn connect_stream(&self, stream: TcpStream) -> Result<WebSocketStream> {
         self.options.validate()?;
-        self.open(stream, &Security::None)
-    }
-
-    fn open(&self, stream: TcpStream, security: &Security) -> Result<WebSocketStream> {
         let common = &self.options.common;
         set_up(&SockRef::from(&stream), common)?;
-        let peer = stream.peer_addr()?.into();
-        let details = TransportDetails::client(peer).at(stream.local_addr().ok());
-        let (shaking, details) =
-            security.shake_hands(Tcp::new(stream)?, details, common.open_handshake_timeout)?;
-        self.shake_hands(shaking, details.peer().clone())
+        let details = describe(&stream)?;
+        let shaking = Shaking {
+            transport: Box::new(Plain::new(stream)?),
+            deadline: common.open_handshake_timeout.and_then(after),
+        };
+        let options = self.options.clone().max_redirects(0);
+        self.open(Journey::new(self.url.clone(), options), (shaking, details))
     }
 
-    fn shake_hands(&self, shaking: Shaking, peer: Peer) -> Result<WebSocketStream> {
-        let options = &self.options;
+    fn open(&self, mut journey: Journey, mut line: Line) -> Result<WebSocketStream> {
+        journey.set_connecting(self.ask(&line.1)?);
+        loop {
+            match self.exchange(&journey, line)? {
+                Answer::Opened(ws) => return Ok(*ws),
+                Answer::Redirected(location) => journey.follow(&location)?,
+            }
+            line = self.dial(&journey)?;
+        }
+    }
+
+    fn dial(&self, journey: &Journey) -> Result<Line> {
+        // A name that is asked for is that of the first server.
+        #[cfg(feature = "rustls")]
+        let tls = self.tls.clone().map(|tls| match journey.has_crossed() {
+            true => tls.nameless(),
+            false => tls,
+        });
+        let dialer = Dialer {
+            url: journey.url(),
+            options: journey.options(),
+            #[cfg(feature = "rustls")]
+            tls: tls.as_ref(),
+            #[cfg(feature = "rustls")]
+            proxy_tls: self.proxy_tls.as_ref(),
+        };
+        dialer.dial()
+    }
+
+    fn ask(&self, details: &TransportDetails) -> Result<Option<ConnectingRequest>> {
+        let Some(ask) = &self.on_connecting else {
+            return Ok(self.request.clone());
+        };
+        let asked = ask(details).map_err(|error| Error::Handler(error.into()))?;
+        Ok(Some(asked))
+    }
+
+    fn exchange(&self, journey: &Journey, line: Line) -> Result<Answer> {
+        let ((shaking, details), options) = (line, journey.options());
+        let (url, peer) = (journey.url(), details.peer().clone());
         let key = random::octets();
-        let (request, sent) = client::request(&self.url, options, self.request.as_ref(), key)?;
+        let (request, sent) = client::request(url, options, journey.connecting(), key)?;
         let heads = HeadLog::new(&options.common);
         self.show(Trace::Request(&request));
         heads.request(&peer, &request);
         shaking.write_all(&request)?;
-        let mut reader = HeadReader::new(HeadLimits::from(options));
+        let mut reader = AnswerReader::new(HeadLimits::from(options));
         let read = shaking.read_head(|octets| reader.response(octets))?;
         self.show(Trace::Response(&read.octets));
-        heads.response(&peer, &read.octets);
+        let head = read.octets.get(reader.skipped()..).unwrap_or_default();
+        heads.response(&peer, head);
         if read.head.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let location = client::location(&read.head);
+            if let Some(location) = location.filter(|_| options.max_redirects > 0) {
+                return Ok(Answer::Redirected(location.to_owned()));
+            }
             let mut body = BodyReader::new(&read.head);
             body.receive(&read.early);
             shaking.read_body(&mut body);
@@ -211,17 +272,17 @@ impl Connector {
         }
         let (mut response, agreed) = client::check(read.head, &sent)?;
         response.set_peer(peer.clone());
-        response.set_url(self.url.clone());
+        response.set_url(url.clone());
         let opened = Opened {
             transport: shaking.transport,
             opening: Opening::Response(Box::new(response)),
             agreed,
             early: read.early,
-            path: self.url.resource().split('?').next().unwrap_or("/").into(),
+            path: url.resource().split('?').next().unwrap_or("/").into(),
             peer,
         };
-        let rules = Rules::client(options);
-        Ok(WebSocketStream::new(opened, rules, self.tracer.clone()))
+        let ws = WebSocketStream::new(opened, Rules::client(options), self.tracer.clone());
+        Ok(Answer::Opened(Box::new(ws)))
     }
 
     fn show(&self, trace: Trace<'_>) {
@@ -240,25 +301,11 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// Connects to the first address of the host that answers.
-fn dial(url: &Url, time: Option<Duration>) -> Result<TcpStream> {
-    let deadline = time.and_then(super::websocket::after);
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "host has no address");
-    for address in (host, url.port()).to_socket_addrs()? {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let connected = match left {
-            Some(Duration::ZERO) => return Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-            Some(left) => TcpStream::connect_timeout(&address, left),
-            None => TcpStream::connect(address),
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
-        }
-    }
-    match failure.kind() {
-        io::ErrorKind::TimedOut => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
-        _ => Err(failure.into()),
-    }
+/// A stream that is ready for the opening handshake, and what is known of it.
+type Line = (Shaking, TransportDetails);
+
+enum Answer {
+    Opened(Box<WebSocketStream>),
+    /// The server leads there.
+    Redirected(String),
 }

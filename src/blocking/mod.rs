@@ -35,6 +35,7 @@
 mod app;
 mod connect;
 mod core;
+mod dial;
 mod opening;
 mod proxy;
 #[cfg(feature = "rustls")]

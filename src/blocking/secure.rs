@@ -4,7 +4,7 @@
 //! for the socket: under it octets are only encrypted and decrypted.
 
 use super::opening::in_time;
-use super::transport::{Tcp, Transport, is_pause};
+use super::transport::{Transport, is_pause};
 use crate::error::Result;
 use crate::tls::TlsError;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::rustls::Connection;
 
-/// TLS on TCP.
+/// TLS on a stream.
 ///
 /// Locks are taken in the order of the fields; the reader holds the first one, the writer the second.
 pub(super) struct Tls {
@@ -23,7 +23,7 @@ pub(super) struct Tls {
     connection: Mutex<Connection>,
     /// Whether `close_notify` is to be sent, or was.
     closing: AtomicBool,
-    tcp: Tcp,
+    below: Box<dyn Transport>,
 }
 
 /// What was read from the socket and not yet decrypted.
@@ -46,7 +46,7 @@ struct Outgoing {
 impl Tls {
     /// Makes the TLS handshake until the deadline. One that fails is told to the peer.
     pub(super) fn shake_hands(
-        tcp: Tcp,
+        below: Box<dyn Transport>,
         connection: Connection,
         deadline: Option<Instant>,
     ) -> Result<Self> {
@@ -55,7 +55,7 @@ impl Tls {
             outgoing: Mutex::default(),
             connection: Mutex::new(connection),
             closing: AtomicBool::new(false),
-            tcp,
+            below,
         };
         let shaken = in_time(deadline, |time| tls.advance(time));
         let failure = match shaken? {
@@ -101,11 +101,13 @@ impl Tls {
     /// Says what was wrong with the handshake, and waits a little for the peer to read it.
     fn let_down(&self) {
         self.attend();
-        let told = self.tcp.shut_down(Shutdown::Write).is_ok();
+        let told = self.below.shut_down(Shutdown::Write).is_ok();
         let deadline = super::websocket::after(LAST_ALERT);
         // An octet that was not read would turn the alert into a reset.
         let mut forgotten = [0; 4 << 10];
-        while told && let Ok(1..) = in_time(deadline, |time| self.tcp.read(&mut forgotten, time)) {}
+        while told && let Ok(1..) = in_time(deadline, |time| self.below.read(&mut forgotten, time))
+        {
+        }
     }
 
     /// Calls `look` with the TLS connection.
@@ -117,7 +119,7 @@ impl Tls {
     fn receive(&self, incoming: &mut Incoming, time: Option<Duration>) -> io::Result<()> {
         incoming.octets.resize(READ, 0);
         incoming.start = 0;
-        let read = self.tcp.read(&mut incoming.octets, time);
+        let read = self.below.read(&mut incoming.octets, time);
         incoming.octets.truncate(*read.as_ref().unwrap_or(&0));
         incoming.has_ended |= read? == 0;
         Ok(())
@@ -150,7 +152,7 @@ impl Tls {
                 return Ok(());
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            outgoing.start += self.tcp.write(outgoing.rest(), left)?;
+            outgoing.start += self.below.write(outgoing.rest(), left)?;
         }
     }
 
@@ -163,7 +165,7 @@ impl Tls {
         let flushed = self.flush(&mut outgoing, Some(Duration::ZERO)).is_ok();
         if flushed && self.closing.load(Ordering::SeqCst) {
             // Fails only on a socket that is gone already.
-            let _ = self.tcp.shut_down(Shutdown::Write);
+            let _ = self.below.shut_down(Shutdown::Write);
         }
     }
 
@@ -219,7 +221,7 @@ impl Transport for Tls {
         self.attend();
         match how {
             Shutdown::Write => Ok(()),
-            how => self.tcp.shut_down(how),
+            how => self.below.shut_down(how),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What is between TCP and the opening handshake: nothing, or TLS.
+//! What is between a stream and the opening handshake: nothing, or TLS.
 
 use super::opening::Shaking;
 #[cfg(feature = "rustls")]
 use super::secure::Tls;
-use super::transport::Tcp;
+use super::transport::Transport;
 use crate::error::Result;
 use crate::handshake::TransportDetails;
 #[cfg(feature = "rustls")]
 use crate::tls::{ClientTls, ServerTls, describe_connection};
-use std::time::Duration;
+use std::time::Instant;
 
 /// The kinds of what is between.
 #[derive(Clone, Debug)]
@@ -23,15 +23,14 @@ pub(super) enum Security {
 }
 
 impl Security {
-    /// Makes the TLS handshake, where there is one: part of the time of the opening handshake, which
-    /// begins now.
+    /// Makes the TLS handshake, where there is one, until the deadline, which is that of what follows,
+    /// too.
     pub(super) fn shake_hands(
         &self,
-        tcp: Tcp,
+        transport: Box<dyn Transport>,
         details: TransportDetails,
-        time: Option<Duration>,
+        deadline: Option<Instant>,
     ) -> Result<(Shaking, TransportDetails)> {
-        let deadline = time.and_then(super::websocket::after);
         #[cfg(feature = "rustls")]
         let connection = match self {
             Self::None => None,
@@ -40,7 +39,7 @@ impl Security {
         };
         #[cfg(feature = "rustls")]
         if let Some(connection) = connection {
-            let tls = Tls::shake_hands(tcp, connection, deadline)?;
+            let tls = Tls::shake_hands(transport, connection, deadline)?;
             let details = tls.with(|connection| describe_connection(details, connection));
             let transport = Box::new(tls);
             let shaking = Shaking {
@@ -49,7 +48,6 @@ impl Security {
             };
             return Ok((shaking, details));
         }
-        let transport = Box::new(tcp);
         let shaking = Shaking {
             transport,
             deadline,

@@ -3,8 +3,8 @@
 use super::opening::Shaking;
 use super::security::Security;
 use super::stream::{Opened, Opening, WebSocketStream};
-use super::transport::{Tcp, is_pause};
-use super::websocket::{Inner, WebSocket};
+use super::transport::{Plain, is_pause};
+use super::websocket::{Inner, WebSocket, after};
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, Rules};
 use crate::error::{Error, HandlerResult, Result};
@@ -243,10 +243,9 @@ impl Server {
         let options = &self.options;
         set_up(&SockRef::from(&stream), &options.common)?;
         let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
-        let time = options.common.open_handshake_timeout;
-        let (shaking, details) = self
-            .security
-            .shake_hands(Tcp::new(stream)?, details, time)?;
+        let deadline = options.common.open_handshake_timeout.and_then(after);
+        let plain = Box::new(Plain::new(stream)?);
+        let (shaking, details) = self.security.shake_hands(plain, details, deadline)?;
         let (heads, named) = (HeadLog::new(&options.common), details.peer().clone());
         let mut reader = HeadReader::new(HeadLimits::from(options));
         let read = match shaking.read_head(|octets| reader.request(octets)) {

@@ -6,15 +6,15 @@ use super::transport::Transport;
 use super::websocket::{Inner, WebSocket, after};
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, Connection, DeflateSettings, Rules};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handshake::Agreed;
 use crate::handshake::client::ConnectionResponse;
 use crate::handshake::server::ConnectionRequest;
-use crate::message::Message;
+use crate::message::{Message, Text};
 use crate::observe::{Direction, Tracer, WireLog, next_id, tracer};
 use crate::peer::Peer;
 use crate::random::masking_key;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,6 +141,54 @@ impl WebSocketStream {
             Some(received) => Ok(received?.map_or(Received::Closed, Received::Message)),
             None => Ok(Received::Nothing),
         }
+    }
+
+    /// Waits for the next message, as text, also a binary one; `None` once the connection was closed
+    /// in order.
+    ///
+    /// ```no_run
+    /// let mut ws = motorway::blocking::connect("ws://127.0.0.1:9000")?;
+    /// while let Some(line) = ws.recv_text()? {
+    ///     println!("{line}");
+    /// }
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::NotUtf8`], which has the message, if it is binary and not UTF-8; the next
+    /// one can be received then. Fails as [`recv`](Self::recv) does.
+    pub fn recv_text(&mut self) -> Result<Option<Text<'static>>> {
+        let Some(message) = self.recv()? else {
+            return Ok(None);
+        };
+        if let Message::Text(text) = message {
+            return Ok(Some(text));
+        }
+        let payload = message.into_payload();
+        let text = Text::try_from(payload.clone());
+        text.map(Some).map_err(|_| Error::NotUtf8(payload))
+    }
+
+    /// Waits for the next message and returns its octets, be it text or binary; `None` once the
+    /// connection was closed in order.
+    ///
+    /// Text was checked to be UTF-8 as it arrived, unless `utf8_validate_incoming` is off: then it
+    /// is not looked at at all.
+    ///
+    /// ```no_run
+    /// let mut ws = motorway::blocking::connect("ws://127.0.0.1:9000")?;
+    /// while let Some(octets) = ws.recv_bytes()? {
+    ///     println!("{} octets", octets.len());
+    /// }
+    /// # Ok::<(), motorway::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`recv`](Self::recv) does.
+    pub fn recv_bytes(&mut self) -> Result<Option<Bytes>> {
+        Ok(self.recv()?.map(Message::into_bytes))
     }
 
     /// Sends a message; see [`WebSocket::send`].

@@ -1,7 +1,8 @@
-//! The octets below a connection: what a stream has to do, and TCP, which does it.
+//! The octets below a connection: what a stream has to do, and sockets, which do it.
 
+use socket2::Socket;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,46 +19,47 @@ pub(super) trait Transport: Send + Sync {
     fn shut_down(&self, how: Shutdown) -> io::Result<()>;
 }
 
-/// Plain TCP.
+/// A socket of TCP, or a Unix socket.
 #[derive(Debug)]
-pub(super) struct Tcp {
-    stream: TcpStream,
+pub(super) struct Plain {
+    socket: Socket,
     /// What the socket was told last, to spare the system calls that would change nothing.
     read_timeout: Mutex<Option<Duration>>,
     write_timeout: Mutex<Option<Duration>>,
 }
 
-impl Tcp {
-    /// Takes a stream over; timeouts that it has are replaced.
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(None)?;
-        stream.set_write_timeout(None)?;
+impl Plain {
+    /// Takes a socket over; timeouts that it has are replaced.
+    pub(super) fn new(socket: impl Into<Socket>) -> io::Result<Self> {
+        let socket = socket.into();
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(None)?;
+        socket.set_write_timeout(None)?;
         Ok(Self {
-            stream,
+            socket,
             read_timeout: Mutex::default(),
             write_timeout: Mutex::default(),
         })
     }
 }
 
-impl Transport for Tcp {
+impl Transport for Plain {
     fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize> {
         change(&self.read_timeout, time, |time| {
-            self.stream.set_read_timeout(time)
+            self.socket.set_read_timeout(time)
         })?;
-        (&self.stream).read(buffer)
+        (&self.socket).read(buffer)
     }
 
     fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize> {
         change(&self.write_timeout, time, |time| {
-            self.stream.set_write_timeout(time)
+            self.socket.set_write_timeout(time)
         })?;
-        (&self.stream).write(octets)
+        (&self.socket).write(octets)
     }
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {
-        self.stream.shutdown(how)
+        self.socket.shutdown(how)
     }
 }
 

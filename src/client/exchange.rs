@@ -2,8 +2,10 @@
 
 use crate::connection::TimeoutKind;
 use crate::error::{Error, Result};
-use crate::handshake::client::{self, BodyReader, ConnectionResponse, Journey, ResponseBody};
-use crate::handshake::{Agreed, HandshakeError, HeadLimits, HeadReader, TransportDetails};
+use crate::handshake::client::{
+    self, AnswerReader, BodyReader, ConnectionResponse, Journey, ResponseBody,
+};
+use crate::handshake::{Agreed, HandshakeError, HeadLimits, TransportDetails};
 use crate::observe::HeadLog;
 use crate::transport::{Read, Stream, random_octets, read_response, within, write_all};
 use http::StatusCode;
@@ -41,7 +43,7 @@ pub(super) struct Shaken {
     pub(super) agreed: Agreed,
     /// What came with the answer.
     pub(super) early: Vec<u8>,
-    /// How many octets the head of the answer had.
+    /// How many octets the head of the answer had, with interim ones.
     pub(super) received: usize,
     /// When the request was written and when the answer was read.
     pub(super) times: (Instant, Instant),
@@ -54,17 +56,20 @@ impl Exchange<'_> {
         let (request, sent) = client::request(url, options, connecting, random_octets())?;
         let (heads, peer) = (HeadLog::new(&options.common), self.details.peer());
         heads.request(peer, &request);
-        let limits = HeadLimits::from(options);
+        let mut reader = AnswerReader::new(HeadLimits::from(options));
         let exchange = async {
             write_all(stream, &request).await?;
             let written = Instant::now();
-            let read = read_response(stream, HeadReader::new(limits)).await?;
+            let read = read_response(stream, &mut reader).await?;
             Ok::<_, Error>((read, written))
         };
         let (read, written) = within(self.deadline, exchange)
             .await
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-        heads.response(peer, &read.octets);
+        heads.response(
+            peer,
+            read.octets.get(reader.skipped()..).unwrap_or_default(),
+        );
         let (received, times) = (read.octets.len(), (written, Instant::now()));
         let Read { head, early, .. } = read;
         if head.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -174,12 +174,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
     ///
     /// Dropping the future drops the connection.
     pub async fn run(&self) -> Result<CloseInfo> {
-        Ok(match Box::pin(self.open()).await? {
-            OpenedLine::Tcp(opened) => opened.run().await,
-            #[cfg(feature = "rustls")]
-            OpenedLine::Tls(opened) => opened.run().await,
-            OpenedLine::Other(opened) => opened.run().await,
-        })
+        Ok(Box::pin(self.open()).await?.run().await)
     }
 
     /// Connects again whenever the policy says so, with a fresh protocol instance each time.

@@ -8,9 +8,11 @@ mod factory;
 mod opening;
 mod protocol;
 mod reconnect;
+mod retry;
 
 pub use connections::Connections;
 pub use connector::{Connector, connect};
 pub use factory::WebSocketClientFactory;
 pub use protocol::WebSocketClientProtocol;
-pub use reconnect::{Ended, Reconnect, Reconnecting, Retry};
+pub use reconnect::{Attempt, Ended, Reconnect, Reconnecting};
+pub use retry::Retry;

@@ -67,6 +67,18 @@ pub(super) enum OpenedLine<P> {
     Other(Opened<Box<dyn Stream>, P>),
 }
 
+impl<P: WebSocketClientProtocol> OpenedLine<P> {
+    /// Runs the connection to its end.
+    pub(super) async fn run(self) -> CloseInfo {
+        match self {
+            Self::Tcp(opened) => opened.run().await,
+            #[cfg(feature = "rustls")]
+            Self::Tls(opened) => opened.run().await,
+            Self::Other(opened) => opened.run().await,
+        }
+    }
+}
+
 impl<S: Stream, P: WebSocketClientProtocol> Opened<S, P> {
     /// Runs the connection to its end.
     pub(super) async fn run(mut self) -> CloseInfo {
@@ -159,10 +171,8 @@ pub(super) async fn on_line<P: WebSocketClientProtocol>(
                 Answer::Opened(shaken) => return Ok(shaken),
                 Answer::Redirected(location, _) => opening.journey.follow(&location)?,
             }
-            let url = opening.journey.url();
-            tracing::debug!(%url, "redirected");
-            opening.span.record("path", path(url));
-            dialed = Dialer { url, ..dialer }.dial().await?;
+            opening.span.record("path", path(opening.journey.url()));
+            dialed = dial_again(&opening.journey, dialer).await?;
         }
     };
     let shaken: Result<Shaken> = Box::pin(shaken.instrument(span.clone())).await;
@@ -187,6 +197,26 @@ pub(super) async fn on_line<P: WebSocketClientProtocol>(
             OpenedLine::Other(opening.finish((stream, details), handler, shaken).await)
         }
     })
+}
+
+/// Dials where the server leads.
+async fn dial_again(journey: &Journey, dialer: Dialer<'_>) -> Result<Dialed> {
+    let url = journey.url();
+    tracing::debug!(%url, "redirected");
+    // A name that is asked for is that of the first server.
+    #[cfg(feature = "rustls")]
+    let tls = dialer.tls.cloned().map(|tls| match journey.has_crossed() {
+        true => tls.nameless(),
+        false => tls,
+    });
+    let mut dialer = dialer;
+    dialer.url = url;
+    dialer.options = journey.options();
+    #[cfg(feature = "rustls")]
+    {
+        dialer.tls = tls.as_ref();
+    }
+    dialer.dial().await
 }
 
 /// Tells the instance that the connection does not open.

@@ -1,13 +1,10 @@
 //! Connecting again after a connection was lost, or never came about.
 
+use super::retry::Retry;
 use super::{WebSocketClientFactory, WebSocketClientProtocol};
-use crate::close::CloseCode;
-use crate::connection::{CloseCause, CloseInfo};
-use crate::error::{ConnectError, Error, Result};
-use crate::handshake::HandshakeError;
-use crate::handshake::tunnel::{SocksReply, TunnelError};
+use crate::connection::CloseInfo;
+use crate::error::Result;
 use crate::transport::random_octets;
-use http::{HeaderMap, StatusCode, header};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,22 +34,40 @@ pub struct Reconnect {
     stable_after: Duration,
     max_retries: Option<u32>,
     classify: Option<Arc<Classify>>,
+    tell: Option<Arc<Tell>>,
 }
 
 type Classify = dyn Fn(&Ended) -> Retry + Send + Sync;
+type Tell = dyn Fn(&Attempt<'_>) + Send + Sync;
 
 /// How an attempt ended: what [`run`](WebSocketClientFactory::run) returned.
 pub type Ended = Result<CloseInfo>;
 
-/// What is to be done after an attempt has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Connect again, with the usual back-off.
-    Again,
-    /// Connect again, but not before this time has passed.
-    After(Duration),
-    /// Give up.
-    Never,
+/// An attempt to connect again that is about to be made, as [`Reconnect::on_reconnect`] is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    number: u32,
+    wait: Duration,
+    ended: &'a Ended,
+}
+
+impl Attempt<'_> {
+    /// Returns which attempt in a row it is, from 1; a connection that lived begins the row anew.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Returns how long is waited before it.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Returns how the connection before ended, or why the attempt before failed.
+    pub fn ended(&self) -> &Ended {
+        self.ended
+    }
 }
 
 impl Reconnect {
@@ -110,6 +125,25 @@ impl Reconnect {
         self
     }
 
+    /// Sets who is told before each wait for another attempt: for a line on the screen, a counter, an
+    /// alarm after the fifth in a row. Not told of the first connection, nor when the policy gives up.
+    ///
+    /// Called in the task that connects; must not block. Default: nobody.
+    ///
+    /// ```
+    /// use motorway::Reconnect;
+    ///
+    /// let policy = Reconnect::default().on_reconnect(|attempt| {
+    ///     eprintln!("attempt {} in {:?}: {:?}", attempt.number(), attempt.wait(), attempt.ended());
+    /// });
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub fn on_reconnect(mut self, tell: impl Fn(&Attempt<'_>) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Arc::new(tell));
+        self
+    }
+
     /// Returns how long to wait before an attempt, `None` to give up; `row` attempts failed before it.
     fn wait(&self, ended: &Ended, row: u32) -> Option<Duration> {
         let verdict = match &self.classify {
@@ -123,7 +157,9 @@ impl Reconnect {
         if self.max_retries.is_some_and(|most| row >= most) {
             return None;
         }
-        let jittered = self.longest(row).mul_f64(chance());
+        let longest = self.longest(row);
+        let jittered = Duration::try_from_secs_f64(longest.as_secs_f64() * chance());
+        let jittered = jittered.unwrap_or(longest);
         match verdict {
             Retry::Never => None,
             Retry::Again => Some(jittered),
@@ -156,6 +192,7 @@ impl Default for Reconnect {
             stable_after: Duration::from_secs(10),
             max_retries: None,
             classify: None,
+            tell: None,
         }
     }
 }
@@ -171,89 +208,6 @@ impl fmt::Debug for Reconnect {
             .finish_non_exhaustive()
     }
 }
-
-impl Retry {
-    /// Decides by what usually passes: a host that cannot be reached, a stream that failed, a timeout, a server that restarts (1001,
-    /// 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or has failed (1011).
-    ///
-    /// Not so a closing handshake that this end began, a normal end (1000), what a request or
-    /// protocol got wrong, and codes of applications.
-    #[must_use]
-    pub fn of(ended: &Ended) -> Self {
-        match ended {
-            Ok(info) => Self::of_close(info),
-            Err(Error::Io(_) | Error::Timeout(_)) => Self::Again,
-            Err(Error::Connect(error)) => Self::of_connect(error),
-            Err(Error::Handshake(error)) => match &**error {
-                HandshakeError::Refused {
-                    status, headers, ..
-                } => Self::of_status(*status, headers),
-                _ => Self::Never,
-            },
-            Err(_) => Self::Never,
-        }
-    }
-
-    fn of_connect(error: &ConnectError) -> Self {
-        match error {
-            #[cfg(feature = "rustls")]
-            ConnectError::ProxyTls { .. } => Self::Never,
-            ConnectError::Tunnel { source, .. } => match source {
-                TunnelError::Closed => Self::Again,
-                TunnelError::Refused {
-                    status, headers, ..
-                } => Self::of_status(*status, headers),
-                TunnelError::Socks(
-                    SocksReply::GeneralFailure
-                    | SocksReply::NetworkUnreachable
-                    | SocksReply::HostUnreachable
-                    | SocksReply::ConnectionRefused
-                    | SocksReply::TtlExpired
-                    | SocksReply::Rejected,
-                ) => Self::Again,
-                _ => Self::Never,
-            },
-            _ => Self::Again,
-        }
-    }
-
-    fn of_close(info: &CloseInfo) -> Self {
-        match info.cause {
-            CloseCause::Dropped | CloseCause::Io(_) | CloseCause::Timeout(_) => Self::Again,
-            CloseCause::Peer => match info.code {
-                CloseCode::GOING_AWAY
-                | CloseCode::ABNORMAL
-                | CloseCode::INTERNAL_ERROR
-                | CloseCode::SERVICE_RESTART
-                | CloseCode::BAD_GATEWAY => Self::Again,
-                CloseCode::TRY_AGAIN_LATER => Self::After(OVERLOADED),
-                _ => Self::Never,
-            },
-            _ => Self::Never,
-        }
-    }
-
-    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
-        let passes = matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504);
-        match (passes, retry_after(headers)) {
-            (false, _) => Self::Never,
-            (true, Some(least)) => Self::After(least),
-            (true, None) => Self::Again,
-        }
-    }
-}
-
-/// Reads the seconds of `Retry-After` (RFC 9110 §10.2.3); a date is not looked at.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    let seconds: u64 = seconds.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_REQUEST))
-}
-
-/// How long a server that is overloaded is left alone (1013) at least.
-const OVERLOADED: Duration = Duration::from_secs(5);
-/// The longest wait that a server can ask for.
-const LONGEST_REQUEST: Duration = Duration::from_secs(60 * 60);
 
 /// A client that connects again; made by [`WebSocketClientFactory::reconnect`].
 #[derive(Debug)]
@@ -281,9 +235,14 @@ impl<P: WebSocketClientProtocol> Reconnecting<P> {
     pub async fn run(&self) -> Result<CloseInfo> {
         let mut backoff = Backoff::new(self.policy.clone());
         loop {
-            let start = Instant::now();
-            let ended = self.factory.run().await;
-            let Some(wait) = backoff.after(&ended, start.elapsed()) else {
+            let opened = Box::pin(self.factory.open()).await;
+            // How long it took to connect says nothing about how long it lives.
+            let since = Instant::now();
+            let ended = match opened {
+                Ok(opened) => Ok(opened.run().await),
+                Err(error) => Err(error),
+            };
+            let Some(wait) = backoff.after(&ended, since.elapsed()) else {
                 return ended;
             };
             drop(ended);
@@ -304,7 +263,7 @@ impl Backoff {
         Self { policy, row: 0 }
     }
 
-    /// Returns how long to wait after an attempt that took so long; `None` to give up.
+    /// Returns how long to wait after a connection that lived so long, or an attempt that failed; `None` to give up.
     pub(super) fn after(&mut self, ended: &Ended, lived: Duration) -> Option<Duration> {
         self.begin_anew(ended, lived);
         let wait = self.policy.wait(ended, self.row);
@@ -329,7 +288,7 @@ impl Backoff {
     }
 
     fn count(&mut self, ended: &Ended, wait: Option<Duration>) -> Option<Duration> {
-        let wait = wait?;
+        let wait = wait?.min(LONGEST_WAIT);
         self.row = self.row.saturating_add(1);
         let attempt = self.row;
         match ended {
@@ -339,14 +298,28 @@ impl Backoff {
                 tracing::info!(error, ?wait, attempt, "connecting again");
             }
         }
+        if let Some(tell) = &self.policy.tell {
+            tell(&Attempt {
+                number: attempt,
+                wait,
+                ended,
+            });
+        }
         Some(wait)
     }
 }
 
+/// So far the clock can be added to.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Endpoint;
+    use crate::error::Error;
+
+    fn lost() -> Ended {
+        Err(Error::Io(std::io::ErrorKind::ConnectionReset.into()))
+    }
 
     #[test]
     fn the_longest_wait_grows_to_the_maximum() {
@@ -357,64 +330,12 @@ mod tests {
         assert_eq!(policy.factor(0.0).longest(5).as_secs(), 1);
     }
 
-    fn refused(status: u16, after: Option<&'static str>) -> Ended {
-        let mut headers = HeaderMap::new();
-        if let Some(after) = after {
-            headers.insert(header::RETRY_AFTER, after.parse().unwrap());
-        }
-        let status = StatusCode::from_u16(status).unwrap();
-        let body = Box::default();
-        let refused = HandshakeError::Refused {
-            status,
-            headers,
-            body,
-        };
-        Err(refused.into())
-    }
-
-    #[test]
-    fn what_passes_is_tried_again() {
-        let seconds = |seconds| Retry::After(Duration::from_secs(seconds));
-        for (ended, expected) in [
-            (refused(503, None), Retry::Again),
-            (refused(503, Some("7")), seconds(7)),
-            (refused(429, Some("999999999")), seconds(3600)),
-            (refused(502, Some("tomorrow")), Retry::Again),
-            (refused(403, Some("7")), Retry::Never),
-            (refused(404, None), Retry::Never),
-            (Err(std::io::Error::other("x").into()), Retry::Again),
-            (Err(HandshakeError::InvalidTarget.into()), Retry::Never),
-        ] {
-            assert_eq!(Retry::of(&ended), expected, "{ended:?}");
-        }
-    }
-
-    fn closed(cause: CloseCause, code: u16) -> Ended {
-        let mut info = CloseInfo::never_opened("", Endpoint::Peer);
-        info.cause = cause;
-        info.code = code.into();
-        Ok(info)
-    }
-
-    #[test]
-    fn a_server_that_comes_back_is_tried_again() {
-        for (code, again) in [(1001, true), (1011, true), (1012, true), (1013, true)]
-            .into_iter()
-            .chain([(1000, false), (1008, false), (4000, false), (1002, false)])
-        {
-            let retry = Retry::of(&closed(CloseCause::Peer, code));
-            assert_eq!(retry != Retry::Never, again, "{code}");
-        }
-        assert_eq!(Retry::of(&closed(CloseCause::Dropped, 1006)), Retry::Again);
-        for ours in [CloseCause::Local, CloseCause::Handler, CloseCause::Panic] {
-            assert_eq!(Retry::of(&closed(ours, 1001)), Retry::Never);
-        }
-    }
-
     #[test]
     fn it_gives_up_after_so_many_attempts() {
         let policy = Reconnect::default().max_retries(2);
-        let ended = refused(503, Some("9"));
+        let nine = Duration::from_secs(9);
+        let policy = policy.classify(move |_| Retry::After(nine));
+        let ended = lost();
         let wait = policy.wait(&ended, 1).unwrap();
         assert!(
             (9.0..=9.0 + 1.618).contains(&wait.as_secs_f64()),
@@ -423,5 +344,19 @@ mod tests {
         assert_eq!(policy.wait(&ended, 2), None);
         let never = Reconnect::default().classify(|_| Retry::Never);
         assert_eq!(never.wait(&ended, 0), None);
+    }
+
+    #[test]
+    fn no_wait_is_too_long_for_the_clock() {
+        let ended = lost();
+        for policy in [
+            Reconnect::default().classify(|_| Retry::After(Duration::MAX)),
+            Reconnect::default()
+                .initial(Duration::MAX)
+                .max(Duration::MAX),
+        ] {
+            let wait = Backoff::new(policy).after(&ended, Duration::ZERO).unwrap();
+            assert!(Instant::now().checked_add(wait).is_some(), "{wait:?}");
+        }
     }
 }

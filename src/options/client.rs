@@ -12,7 +12,7 @@ use super::compression::{
 };
 use super::setters::shared_setters;
 use super::shared::{duration, header_text, on};
-use super::{CommonOptions, DeflateOptions, OptionsError, Proxy};
+use super::{CommonOptions, DeflateOptions, OptionsError, Proxy, authority};
 
 /// The options of a client.
 ///
@@ -37,6 +37,7 @@ pub struct ClientOptions {
     pub(crate) server_connection_drop_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) local_addr: Option<SocketAddr>,
+    pub(crate) connect_to: Option<String>,
     pub(crate) proxy: Result<Proxy, OptionsError>,
     pub(crate) max_redirects: u32,
     pub(crate) origin: Option<String>,
@@ -158,6 +159,29 @@ impl ClientOptions {
         self
     }
 
+    /// Sets where connections are made to, instead of the host of the URL: `host` or `host:port`, an
+    /// IPv6 address in brackets, or a `SocketAddr`; without a port it is that of the URL.
+    ///
+    /// `Host` and the name that TLS asks for and checks are those of the URL: for a server that is to
+    /// be tried before its name leads there, one of many behind a name, or a tunnel. A proxy is chosen
+    /// by the URL, and asked for this place. Does not concern Unix sockets, nor where a redirect leads
+    /// to another scheme, host or port. Default: the host and port of the URL.
+    ///
+    /// ```
+    /// use motorway::ClientOptions;
+    ///
+    /// let options = ClientOptions::default().connect_to("127.0.0.1:8443");
+    /// options.validate()?;
+    /// let error = ClientOptions::default().connect_to("wss://127.0.0.1").validate().unwrap_err();
+    /// assert_eq!(error.option(), "connect_to");
+    /// # Ok::<(), motorway::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn connect_to(mut self, place: impl ToString) -> Self {
+        self.connect_to = Some(place.to_string());
+        self
+    }
+
     /// Sets the proxy that connections are made through: a URL such as `http://proxy:3128`, or a
     /// [`Proxy`].
     ///
@@ -192,7 +216,7 @@ impl ClientOptions {
     ///
     /// `http` and `https` URLs stand for `ws` and `wss`. From `wss` it never leads to `ws`, and to
     /// another scheme, host or port never with `Authorization`, `Cookie` and `Proxy-Authorization`.
-    /// Concerns what is dialed, not streams that are connected already, and not the blocking face.
+    /// Concerns what is dialed, not streams that are connected already.
     ///
     /// Range: 0 to 100. Default: 0, which takes such an answer for a refusal.
     #[must_use]
@@ -229,6 +253,18 @@ impl ClientOptions {
         self
     }
 
+    /// Returns where to connect to for this host and port of a URL.
+    #[cfg_attr(
+        not(any(feature = "tokio", feature = "blocking")),
+        expect(dead_code, reason = "nothing is dialed")
+    )]
+    pub(crate) fn place<'a>(&'a self, host: &'a str, port: u16) -> (&'a str, u16) {
+        match self.connect_to.as_deref().and_then(authority) {
+            Some((host, other)) => (host, other.unwrap_or(port)),
+            None => (host, port),
+        }
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors
@@ -244,6 +280,12 @@ impl ClientOptions {
         if self.max_redirects > 100 {
             let (value, allowed) = (self.max_redirects, "0 to 100");
             return Err(OptionsError::value("max_redirects", value, allowed));
+        }
+        if let Some(place) = &self.connect_to
+            && authority(place).is_none()
+        {
+            let allowed = "a host, or host:port, with an IPv6 address in brackets";
+            return Err(OptionsError::text("connect_to", place, allowed));
         }
         header_text("origin", self.origin.as_deref())?;
         header_text("useragent", self.useragent.as_deref())?;
@@ -267,6 +309,7 @@ impl Default for ClientOptions {
             server_connection_drop_timeout: Some(Duration::from_secs(1)),
             connect_timeout: Some(Duration::from_secs(30)),
             local_addr: None,
+            connect_to: None,
             proxy: Ok(Proxy::none()),
             max_redirects: 0,
             origin: None,

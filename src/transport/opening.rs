@@ -4,6 +4,7 @@
 
 use super::io::Stream;
 use crate::error::Result;
+use crate::handshake::client::AnswerReader;
 use crate::handshake::{HeadReader, ProxyHeader, RequestHead, ResponseHead};
 use std::future::poll_fn;
 use std::io;
@@ -76,10 +77,10 @@ pub(crate) async fn read_request<S: Stream>(
     }
 }
 
-/// Reads the head of a response.
+/// Reads the head of a response; its octets are with those of interim ones.
 pub(crate) async fn read_response<S: Stream>(
     stream: &mut S,
-    mut reader: HeadReader,
+    reader: &mut AnswerReader,
 ) -> Result<Read<ResponseHead>> {
     let mut octets = Vec::new();
     loop {

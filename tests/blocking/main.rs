@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod closing;
 #[cfg(test)]
+mod dialing;
+#[cfg(test)]
 mod echo;
 #[cfg(test)]
 mod examples;
@@ -14,6 +16,8 @@ mod peer;
 mod proxies;
 #[cfg(test)]
 mod receiving;
+#[cfg(test)]
+mod redirects;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

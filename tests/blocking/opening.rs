@@ -3,7 +3,7 @@
 use crate::peer::{Echo, listen, read_request};
 use motorway::blocking::{Connector, connect};
 use motorway::connection::TimeoutKind;
-use motorway::{ClientOptions, ConnectingRequest, Error, ServerOptions, StatusCode};
+use motorway::{ClientOptions, ConnectError, ConnectingRequest, Error, ServerOptions, StatusCode};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -70,10 +70,13 @@ fn what_cannot_be_connected_to_is_told_apart() {
     ));
     let (listener, url) = listen();
     drop(listener);
-    let Err(Error::Io(error)) = connect(url) else {
+    let Err(Error::Connect(error)) = connect(url) else {
         panic!("connected");
     };
-    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    let ConnectError::Refused { source, .. } = *error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.kind(), ErrorKind::ConnectionRefused);
     let invalid = ClientOptions::default().auto_ping_size(3);
     let connector = Connector::new("ws://localhost/").unwrap().options(invalid);
     assert!(matches!(connector.connect(), Err(Error::Options(_))));

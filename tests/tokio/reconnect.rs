@@ -2,11 +2,11 @@
 
 use crate::wire::{Raw, Wire, header, response, within};
 use motorway::{
-    CloseCause, ConnectingRequest, Connections, Connector, Reconnect, WebSocketClientFactory,
+    CloseCause, ConnectingRequest, Connections, Connector, Error, Reconnect, WebSocketClientFactory,
 };
 use motorway::{WebSocket, WebSocketClientProtocol};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -241,4 +241,55 @@ async fn a_stream_that_this_end_has_closed_is_the_last() {
     assert!(within(ws.close(1000, "")).await.unwrap().was_clean);
     assert!(within(connections.next()).await.is_none());
     within(serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_attempt_is_told_before_it_is_waited_for() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    let policy = hasty().max_retries(2).on_reconnect(move |attempt| {
+        assert!(attempt.wait() <= Duration::from_millis(10));
+        let status = attempt.ended().as_ref().err().and_then(Error::status);
+        let status = status.map(|status| status.as_u16());
+        tells.lock().unwrap().push((attempt.number(), status));
+    });
+    let (listener, mut connections) = coming_back(policy).await;
+    let serving = tokio::spawn(async move {
+        for status in [503, 502, 500] {
+            let (mut peer, _) = accept(&listener).await;
+            let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+            peer.write(answer).await;
+        }
+    });
+    assert!(within(connections.next()).await.is_none());
+    within(serving).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [(1, Some(503)), (2, Some(502))]);
+}
+
+/// Regression: the time to connect counted as the life of the connection, so that a server that is
+/// slow to answer and then drops began the row anew each time.
+#[tokio::test]
+async fn the_time_to_connect_is_no_part_of_the_life_of_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let slow = Duration::from_millis(400);
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let accepts = Arc::clone(&accepted);
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut peer, request) = accept(&listener).await;
+            accepts.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(slow).await;
+            peer.write(response(&request, "")).await;
+        }
+    });
+    let factory = WebSocketClientFactory::new(url, || Counting {
+        opened: Arc::default(),
+        mine: 0,
+    });
+    let policy = hasty().max_retries(1).stable_after(slow);
+    let ended = within(factory.unwrap().reconnect(policy).run()).await;
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+    serving.abort();
 }

@@ -149,3 +149,21 @@ async fn headers_that_cannot_be_computed_fail_the_attempt_before_anything_is_sen
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn interim_answers_are_no_refusal() {
+    let connector = Connector::new("ws://localhost/").unwrap();
+    let (ours, theirs) = duplex(1 << 16);
+    let mut peer = Raw::server(theirs);
+    let answering = async {
+        let request = peer.head().await;
+        let hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n";
+        peer.write(hints).await;
+        peer.write(response(&request, "")).await;
+        peer.text("early").await;
+    };
+    let (ws, ()) = tokio::join!(within(connector.connect_stream(ours)), answering);
+    let mut ws = ws.unwrap();
+    assert_eq!(ws.response().unwrap().header("link"), None);
+    assert_eq!(&*within(ws.recv_text()).await.unwrap().unwrap(), "early");
+}

@@ -82,7 +82,8 @@ impl Dialer<'_> {
             let details = TransportDetails::client(Peer::Unix(Some(path.into())));
             return Ok(Dialed::now(line, details));
         }
-        let stream = self.connect_tcp(self.url.host(), self.url.port()).await?;
+        let (host, port) = self.options.place(self.url.host(), self.url.port());
+        let stream = self.connect_tcp(host, port).await?;
         let peer = stream.peer_addr()?.into();
         let details = TransportDetails::client(peer).at(stream.local_addr().ok());
         Ok(Dialed::now(Line::Tcp(stream), details))

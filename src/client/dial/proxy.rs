@@ -52,7 +52,7 @@ impl Dialer<'_> {
 
     /// Prepares the tunnel; resolves the name of the server if the proxy is not to.
     async fn tunnel(&self, proxy: &ProxyServer) -> Result<Tunnel> {
-        let (host, port) = (self.url.host(), self.url.port());
+        let (host, port) = self.options.place(self.url.host(), self.url.port());
         let limits = HeadLimits::from(self.options);
         let tunnel = match resolves_here(proxy.scheme()) {
             false => Tunnel::new(proxy, (host, port), limits),

@@ -2,6 +2,7 @@
 //!
 //! [`request`] makes the octets to send, [`check`] judges the answer against what was [`Sent`].
 
+mod answer;
 mod body;
 mod connecting;
 mod headers;
@@ -18,6 +19,7 @@ use super::{Agreed, HandshakeError, ResponseHead, accept_key};
 use crate::extension::deflate::negotiate::Offered;
 use crate::options::{ClientOptions, ExtraHeaders, authority, is_token};
 
+pub use answer::AnswerReader;
 pub use body::{BodyReader, ResponseBody};
 pub use connecting::ConnectingRequest;
 pub use redirect::{Journey, location};

@@ -30,6 +30,7 @@ pub struct Journey {
     connecting: Option<ConnectingRequest>,
     /// The URLs before the last.
     before: Vec<Url>,
+    has_crossed: bool,
 }
 
 impl Journey {
@@ -41,6 +42,7 @@ impl Journey {
             options,
             connecting: None,
             before: Vec::new(),
+            has_crossed: false,
         }
     }
 
@@ -70,8 +72,8 @@ impl Journey {
     /// Goes on to where an answer leads: a URL, or a part of one (RFC 3986 §4.2).
     ///
     /// `http` and `https` stand for `ws` and `wss`. To another scheme, host or port
-    /// `Authorization`, `Cookie` and `Proxy-Authorization` do not go along; host, port and resource
-    /// that were asked for apart from the URL go nowhere.
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` do not go along, and `connect_to` does not
+    /// hold; host, port and resource that were asked for apart from the URL go nowhere.
     ///
     /// # Errors
     ///
@@ -102,12 +104,20 @@ impl Journey {
             (connecting.host, connecting.port, connecting.resource) = (None, None, None);
         }
         if crosses {
+            self.has_crossed = true;
+            self.options.connect_to = None;
             self.options.common.headers.remove(&SECRET);
             if let Some(connecting) = &mut self.connecting {
                 connecting.headers.remove(&SECRET);
             }
         }
         Ok(())
+    }
+
+    /// Tells whether it has led to another scheme, host or port.
+    #[must_use]
+    pub fn has_crossed(&self) -> bool {
+        self.has_crossed
     }
 
     fn chain(&self) -> Vec<Url> {

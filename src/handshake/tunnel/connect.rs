@@ -1,20 +1,17 @@
 //! HTTP CONNECT (RFC 9110 §9.3.6).
 
+use super::{Place, Step, TunnelError};
+use crate::handshake::client::AnswerReader;
+use crate::handshake::write::HeadWriter;
+use crate::handshake::{HandshakeError, HeadLimits};
+use crate::options::ProxyServer;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::StatusCode;
-
-use super::{Place, Step, TunnelError};
-use crate::handshake::write::HeadWriter;
-use crate::handshake::{HandshakeError, HeadLimits, HeadReader};
-use crate::options::ProxyServer;
 
 /// A request for a tunnel, until it is answered.
 pub(super) struct Connect {
     request: Option<Vec<u8>>,
-    reader: HeadReader,
-    limits: HeadLimits,
-    interim: u8,
+    reader: AnswerReader,
 }
 
 impl Connect {
@@ -34,9 +31,7 @@ impl Connect {
         }
         Self {
             request: Some(head.finish(b"")),
-            reader: HeadReader::new(limits),
-            limits,
-            interim: 0,
+            reader: AnswerReader::new(limits),
         }
     }
 
@@ -44,27 +39,18 @@ impl Connect {
         if let Some(request) = self.request.take() {
             return Ok(Step::Write(request));
         }
-        loop {
-            let Some((head, length)) = self.reader.response(received).map_err(judge)? else {
-                return Ok(Step::Read);
-            };
-            received.drain(..length);
-            let status = head.status();
-            // §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to
-            // tunnel mode immediately after the response header section".
-            if status.is_success() {
-                return Ok(Step::Done);
-            }
-            let is_interim = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
-            if !is_interim || self.interim == MOST_INTERIM {
-                let headers = head.into_headers();
-                return Err(TunnelError::Refused { status, headers });
-            }
-            // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received
-            // prior to a final response".
-            self.interim += 1;
-            self.reader = HeadReader::new(self.limits);
+        let Some((head, length)) = self.reader.response(received).map_err(judge)? else {
+            return Ok(Step::Read);
+        };
+        received.drain(..length);
+        let status = head.status();
+        // §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to
+        // tunnel mode immediately after the response header section".
+        if status.is_success() {
+            return Ok(Step::Done);
         }
+        let headers = head.into_headers();
+        Err(TunnelError::Refused { status, headers })
     }
 }
 
@@ -76,6 +62,3 @@ fn judge(error: HandshakeError) -> TunnelError {
         error => TunnelError::MalformedHead(error),
     }
 }
-
-/// How many interim responses are read before an answer.
-const MOST_INTERIM: u8 = 8;

@@ -1,0 +1,196 @@
+//! Which faults pass by themselves.
+
+use super::reconnect::Ended;
+use crate::close::CloseCode;
+use crate::connection::{CloseCause, CloseInfo};
+use crate::error::{ConnectError, Error};
+use crate::handshake::HandshakeError;
+use crate::handshake::tunnel::{SocksReply, TunnelError};
+#[cfg(feature = "rustls")]
+use crate::tls::TlsError;
+use http::{HeaderMap, StatusCode, header};
+use std::time::Duration;
+
+/// What is to be done after an attempt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Connect again, with the usual back-off.
+    Again,
+    /// Connect again, but not before this time has passed.
+    After(Duration),
+    /// Give up.
+    Never,
+}
+
+impl Retry {
+    /// Decides by what usually passes: a host that cannot be reached, a stream that failed, a timeout, a server that restarts (1001,
+    /// 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or has failed (1011).
+    ///
+    /// Not so a closing handshake that this end began, a normal end (1000), what a request or
+    /// protocol got wrong, and codes of applications.
+    #[must_use]
+    pub fn of(ended: &Ended) -> Self {
+        match ended {
+            Ok(info) => Self::of_close(info),
+            Err(Error::Io(_) | Error::Timeout(_)) => Self::Again,
+            Err(Error::Connect(error)) => Self::of_connect(error),
+            #[cfg(feature = "rustls")]
+            Err(Error::Tls(error)) => Self::of_tls(error),
+            Err(Error::Handshake(error)) => match &**error {
+                HandshakeError::Refused {
+                    status, headers, ..
+                } => Self::of_status(*status, headers),
+                _ => Self::Never,
+            },
+            Err(_) => Self::Never,
+        }
+    }
+
+    fn of_connect(error: &ConnectError) -> Self {
+        match error {
+            #[cfg(feature = "rustls")]
+            ConnectError::ProxyTls { source, .. } => Self::of_tls(source),
+            ConnectError::Tunnel { source, .. } => match source {
+                TunnelError::Closed => Self::Again,
+                TunnelError::Refused {
+                    status, headers, ..
+                } => Self::of_status(*status, headers),
+                TunnelError::Socks(
+                    SocksReply::GeneralFailure
+                    | SocksReply::NetworkUnreachable
+                    | SocksReply::HostUnreachable
+                    | SocksReply::ConnectionRefused
+                    | SocksReply::TtlExpired
+                    | SocksReply::Rejected,
+                ) => Self::Again,
+                _ => Self::Never,
+            },
+            _ => Self::Again,
+        }
+    }
+
+    /// A certificate does not become another one by itself; a stream does.
+    #[cfg(feature = "rustls")]
+    fn of_tls(error: &TlsError) -> Self {
+        match error {
+            TlsError::Closed | TlsError::Stream(_) => Self::Again,
+            _ => Self::Never,
+        }
+    }
+
+    fn of_close(info: &CloseInfo) -> Self {
+        match info.cause {
+            CloseCause::Dropped | CloseCause::Io(_) | CloseCause::Timeout(_) => Self::Again,
+            CloseCause::Peer => match info.code {
+                CloseCode::GOING_AWAY
+                | CloseCode::ABNORMAL
+                | CloseCode::INTERNAL_ERROR
+                | CloseCode::SERVICE_RESTART
+                | CloseCode::BAD_GATEWAY => Self::Again,
+                CloseCode::TRY_AGAIN_LATER => Self::After(OVERLOADED),
+                _ => Self::Never,
+            },
+            _ => Self::Never,
+        }
+    }
+
+    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
+        let passes = matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504);
+        match (passes, retry_after(headers)) {
+            (false, _) => Self::Never,
+            (true, Some(least)) => Self::After(least),
+            (true, None) => Self::Again,
+        }
+    }
+}
+
+/// Reads the seconds of `Retry-After` (RFC 9110 §10.2.3); a date is not looked at.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds: u64 = seconds.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_REQUEST))
+}
+
+/// How long a server that is overloaded is left alone (1013) at least.
+const OVERLOADED: Duration = Duration::from_secs(5);
+/// The longest wait that a server can ask for.
+const LONGEST_REQUEST: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Endpoint;
+
+    fn refused(status: u16, after: Option<&'static str>) -> Ended {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = after {
+            headers.insert(header::RETRY_AFTER, after.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = Box::default();
+        let refused = HandshakeError::Refused {
+            status,
+            headers,
+            body,
+        };
+        Err(refused.into())
+    }
+
+    #[test]
+    fn what_passes_is_tried_again() {
+        let seconds = |seconds| Retry::After(Duration::from_secs(seconds));
+        for (ended, expected) in [
+            (refused(503, None), Retry::Again),
+            (refused(503, Some("7")), seconds(7)),
+            (refused(429, Some("999999999")), seconds(3600)),
+            (refused(502, Some("tomorrow")), Retry::Again),
+            (refused(403, Some("7")), Retry::Never),
+            (refused(404, None), Retry::Never),
+            (Err(std::io::Error::other("x").into()), Retry::Again),
+            (Err(HandshakeError::InvalidTarget.into()), Retry::Never),
+        ] {
+            assert_eq!(Retry::of(&ended), expected, "{ended:?}");
+        }
+    }
+
+    fn closed(cause: CloseCause, code: u16) -> Ended {
+        let mut info = CloseInfo::never_opened("", Endpoint::Peer);
+        info.cause = cause;
+        info.code = code.into();
+        Ok(info)
+    }
+
+    #[test]
+    fn a_server_that_comes_back_is_tried_again() {
+        for (code, again) in [(1001, true), (1011, true), (1012, true), (1013, true)]
+            .into_iter()
+            .chain([(1000, false), (1008, false), (4000, false), (1002, false)])
+        {
+            let retry = Retry::of(&closed(CloseCause::Peer, code));
+            assert_eq!(retry != Retry::Never, again, "{code}");
+        }
+        assert_eq!(Retry::of(&closed(CloseCause::Dropped, 1006)), Retry::Again);
+        for ours in [CloseCause::Local, CloseCause::Handler, CloseCause::Panic] {
+            assert_eq!(Retry::of(&closed(ours, 1001)), Retry::Never);
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn a_stream_that_fails_below_tls_is_tried_again_and_a_certificate_is_not() {
+        for (error, expected) in [
+            (TlsError::Closed, Retry::Again),
+            (
+                TlsError::Stream(std::io::ErrorKind::ConnectionReset.into()),
+                Retry::Again,
+            ),
+            (TlsError::Expired, Retry::Never),
+        ] {
+            let (proxy, text) = ("https://a:443".to_owned(), error.to_string());
+            assert_eq!(Retry::of(&Err(error.into())), expected, "{text}");
+            let source = TlsError::Expired;
+            let error = ConnectError::ProxyTls { proxy, source };
+            assert_eq!(Retry::of(&Err(error.into())), Retry::Never);
+        }
+    }
+}
