@@ -17,12 +17,41 @@ pub enum NegotiationError {
     /// The server answered with more than one extension that compresses messages.
     #[error("more than one extension that compresses")]
     Repeated,
-    /// A parameter is unknown, repeated, not asked for, or its value is not one of those allowed.
-    #[error("parameter {parameter} is not acceptable")]
+    /// A parameter is not one of the extension (RFC 7692 §7.1).
+    #[error("unknown parameter")]
+    UnknownParameter,
+    /// A parameter comes more than once (RFC 7692 §7.1).
+    #[error("parameter {parameter} comes more than once")]
     #[non_exhaustive]
-    Parameter {
-        /// The known parameter that the fault is in, or `unknown`.
+    RepeatedParameter {
+        /// Which one.
         parameter: &'static str,
+    },
+    /// A parameter has no value but needs one, has one but must not, or has one that is not allowed
+    /// (RFC 7692 §7.1.1, §7.1.2).
+    #[error("parameter {parameter} has a value that is not allowed")]
+    #[non_exhaustive]
+    InvalidValue {
+        /// Which one.
+        parameter: &'static str,
+    },
+    /// The answer has a parameter that it may only have if the offer has it (RFC 7692 §7.1.2.2).
+    #[error("parameter {parameter} was not offered")]
+    #[non_exhaustive]
+    ParameterNotOffered {
+        /// Which one.
+        parameter: &'static str,
+    },
+    /// The answer has a larger window than the offer allows (RFC 7692 §7.1.2).
+    #[error("parameter {parameter} is {bits}, but was offered as at most {limit}")]
+    #[non_exhaustive]
+    WindowTooLarge {
+        /// Which one.
+        parameter: &'static str,
+        /// The value in the answer.
+        bits: u8,
+        /// The value in the offer.
+        limit: u8,
     },
     /// A parameter that the offer demanded is missing in the answer.
     #[error("parameter {parameter} was asked for and is missing")]

@@ -230,15 +230,22 @@ impl HandshakeError {
     }
 }
 
-/// Prints the URLs of a chain of redirects.
+/// Prints the URLs of a chain of redirects, of long ones the start.
 struct Chain<'a>(&'a [Url]);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, url) in self.0.iter().enumerate() {
             let arrow = if place > 0 { " -> " } else { "" };
-            write!(f, "{arrow}{url}")?;
+            let url = url.to_string();
+            match url.get(..MAX_SHOWN) {
+                Some(start) => write!(f, "{arrow}{start}…")?,
+                None => write!(f, "{arrow}{url}")?,
+            }
         }
         Ok(())
     }
 }
+
+/// How much is shown of a URL that a server has led to, in octets.
+const MAX_SHOWN: usize = 200;

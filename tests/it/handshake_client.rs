@@ -1,6 +1,6 @@
 //! The opening handshake as a client sees it (RFC 6455 §4.1).
 
-use motorway::handshake::client::{self, AnswerReader, Sent};
+use motorway::handshake::client::{self, Sent};
 use motorway::handshake::server::{self, Checked};
 use motorway::handshake::{Agreed, HeadLimits, HeadReader, RequestHead, ResponseHead, UrlFault};
 use motorway::{
@@ -421,46 +421,4 @@ fn client_and_server_understand_each_other() {
     assert_eq!(at_server.subprotocol.as_deref(), Some("b"));
     assert_eq!(at_server.subprotocol, at_client.subprotocol);
     assert_eq!(at_server.deflate, at_client.deflate);
-}
-
-#[test]
-fn interim_answers_are_passed_over() {
-    let hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-    let text = format!("{hints}{OK}\r\nearly");
-    let whole = AnswerReader::new(HeadLimits::default()).response(text.as_bytes());
-    let mut reader = AnswerReader::new(HeadLimits::default());
-    for length in 0..text.len() - "early".len() {
-        let part = &text.as_bytes()[..length];
-        assert!(reader.response(part).unwrap().is_none(), "{length}");
-    }
-    for read in [whole, reader.response(text.as_bytes())] {
-        let (head, length) = read.unwrap().unwrap();
-        assert_eq!(head.status(), StatusCode::SWITCHING_PROTOCOLS);
-        assert_eq!(&text[length..], "early");
-        assert!(!head.headers().contains_key("link"));
-    }
-    assert_eq!(reader.skipped(), hints.len());
-}
-
-#[test]
-fn interim_answers_without_end_are_a_refusal() {
-    let interim = "HTTP/1.1 102 Processing\r\n\r\n";
-    for (count, status) in [(8, 101), (9, 102)] {
-        let text = format!("{}{OK}\r\n", interim.repeat(count));
-        let mut reader = AnswerReader::new(HeadLimits::default());
-        let (head, _) = reader.response(text.as_bytes()).unwrap().unwrap();
-        assert_eq!(head.status().as_u16(), status);
-    }
-    // The limits are those of each head.
-    let long = format!("HTTP/1.1 103 Hints\r\nX: {}\r\n\r\n", "y".repeat(8000));
-    let text = format!("{}{OK}\r\n", long.repeat(8));
-    let mut reader = AnswerReader::new(HeadLimits::default());
-    assert!(reader.response(text.as_bytes()).unwrap().is_some());
-    let text = format!("{interim}HTTP/1.1 103 Hints\r\nX: {}", "y".repeat(9000));
-    let mut reader = AnswerReader::new(HeadLimits::default());
-    let error = reader.response(text.as_bytes()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "line of the head is longer than 8192 octets"
-    );
 }

@@ -27,6 +27,8 @@ mod handshake_answers;
 #[cfg(test)]
 mod handshake_client;
 #[cfg(test)]
+mod handshake_faults;
+#[cfg(test)]
 mod handshake_server;
 #[cfg(test)]
 mod heads;

@@ -230,7 +230,7 @@ impl TryFrom<&Offer> for PerMessageDeflateOffer {
             .is_some_and(|bits| bits < MIN_BITS)
         {
             let parameter = SERVER_MAX_WINDOW_BITS;
-            return Err(NegotiationError::Parameter { parameter });
+            return Err(NegotiationError::InvalidValue { parameter });
         }
         Ok(Self::of(parameters))
     }
@@ -306,8 +306,12 @@ fn fits(offered: &Parameters, answered: &Parameters) -> Result<(), NegotiationEr
         answered.server_max_window_bits,
     ) {
         (Some(_), None) => return Err(NegotiationError::Missing { parameter }),
-        (Some(most), Some(bits)) if bits > most => {
-            return Err(NegotiationError::Parameter { parameter });
+        (Some(limit), Some(bits)) if bits > limit => {
+            return Err(NegotiationError::WindowTooLarge {
+                parameter,
+                bits,
+                limit,
+            });
         }
         _ => {}
     }
@@ -316,9 +320,13 @@ fn fits(offered: &Parameters, answered: &Parameters) -> Result<(), NegotiationEr
         offered.client_max_window_bits,
         answered.client_max_window_bits,
     ) {
-        (None, Some(_)) => Err(NegotiationError::Parameter { parameter }),
-        (Some(Bits::At(most)), Some(Bits::At(bits))) if bits > most => {
-            Err(NegotiationError::Parameter { parameter })
+        (None, Some(_)) => Err(NegotiationError::ParameterNotOffered { parameter }),
+        (Some(Bits::At(limit)), Some(Bits::At(bits))) if bits > limit => {
+            Err(NegotiationError::WindowTooLarge {
+                parameter,
+                bits,
+                limit,
+            })
         }
         _ => Ok(()),
     }
@@ -359,42 +367,41 @@ fn parse(offer: &Offer, bare: BareBits) -> Result<Parameters, NegotiationError> 
     }
     let mut parameters = Parameters::default();
     for parameter in &offer.parameters {
+        let mut known = KNOWN.into_iter();
+        let known = known.find(|known| known.eq_ignore_ascii_case(&parameter.name));
+        let known = known.ok_or(NegotiationError::UnknownParameter)?;
         let value = parameter.value.as_deref();
-        let known = KNOWN
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(&parameter.name));
-        let is_first_and_valid = match known {
-            Some(SERVER_NO_CONTEXT_TAKEOVER) => {
-                value.is_none() && set(&mut parameters.server_no_context_takeover)
-            }
-            Some(CLIENT_NO_CONTEXT_TAKEOVER) => {
-                value.is_none() && set(&mut parameters.client_no_context_takeover)
-            }
-            Some(SERVER_MAX_WINDOW_BITS) => {
-                let bits = value.and_then(window_bits);
-                bits.is_some() && parameters.server_max_window_bits.is_none() && {
-                    parameters.server_max_window_bits = bits;
-                    true
-                }
-            }
-            Some(CLIENT_MAX_WINDOW_BITS) => {
-                let bits = match value {
-                    None => (bare == BareBits::Allowed).then_some(Bits::Bare),
-                    Some(value) => window_bits(value).map(Bits::At),
-                };
-                bits.is_some() && parameters.client_max_window_bits.is_none() && {
-                    parameters.client_max_window_bits = bits;
-                    true
-                }
-            }
-            _ => false,
-        };
-        if !is_first_and_valid {
-            let parameter = known.unwrap_or("unknown");
-            return Err(NegotiationError::Parameter { parameter });
-        }
+        take(&mut parameters, (known, value), bare)?;
     }
     Ok(parameters)
+}
+
+/// Takes in one parameter, with its value if it has one.
+fn take(
+    parameters: &mut Parameters,
+    (parameter, value): (&'static str, Option<&str>),
+    bare: BareBits,
+) -> Result<(), NegotiationError> {
+    let invalid = NegotiationError::InvalidValue { parameter };
+    let bits = value.and_then(window_bits).ok_or(invalid.clone());
+    let is_first = match (parameter, value) {
+        (SERVER_NO_CONTEXT_TAKEOVER, None) => set(&mut parameters.server_no_context_takeover),
+        (CLIENT_NO_CONTEXT_TAKEOVER, None) => set(&mut parameters.client_no_context_takeover),
+        (SERVER_MAX_WINDOW_BITS, _) => parameters.server_max_window_bits.replace(bits?).is_none(),
+        (CLIENT_MAX_WINDOW_BITS, None) if bare == BareBits::Allowed => parameters
+            .client_max_window_bits
+            .replace(Bits::Bare)
+            .is_none(),
+        (CLIENT_MAX_WINDOW_BITS, _) => {
+            let bits = Bits::At(bits?);
+            parameters.client_max_window_bits.replace(bits).is_none()
+        }
+        _ => return Err(invalid),
+    };
+    match is_first {
+        true => Ok(()),
+        false => Err(NegotiationError::RepeatedParameter { parameter }),
+    }
 }
 
 fn print(parameters: Parameters, order: Order) -> Offer {
