@@ -68,6 +68,14 @@ pub(super) fn len(connection: u64) -> usize {
     })
 }
 
+/// Returns how many messages are in the cork if it belongs to this connection.
+pub(super) fn messages(connection: u64) -> u64 {
+    CORK.with(|cork| match cork.owner.get() == connection {
+        true => cork.messages.get(),
+        false => 0,
+    })
+}
+
 /// Releases the cork: gives what was collected, and the count of messages, to `write`; what that
 /// leaves is dropped.
 #[inline]

@@ -131,10 +131,28 @@ impl<S: Stream> Io<S> {
 
     /// Writes until the stream takes no more or all is written.
     fn write(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
+        let before = output.len();
+        let written = self.write_on(context, output);
+        if output.len() < before {
+            self.unflushed = true;
+            self.timers.unstalled();
+        }
+        if output.has_remaining() {
+            self.timers
+                .stalled(self.receiver.rules(), Instant::now().into_std());
+        }
+        // Also what was taken before a failure.
+        add(
+            &self.ws.0.traffic.octets_sent,
+            (before - output.len()) as u64,
+        );
+        written
+    }
+
+    fn write_on(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
-        let before = output.len();
         while output.has_remaining() {
             match poll_write(Pin::new(stream), context, output) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -148,18 +166,6 @@ impl<S: Stream> Io<S> {
                 Poll::Pending => break,
             }
         }
-        if output.len() < before {
-            self.unflushed = true;
-            self.timers.unstalled();
-        }
-        if output.has_remaining() {
-            self.timers
-                .stalled(self.receiver.rules(), Instant::now().into_std());
-        }
-        add(
-            &self.ws.0.traffic.octets_sent,
-            (before - output.len()) as u64,
-        );
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What is told to those who look at a connection, and what its counters say.
 
-use super::shared::Shared;
+use super::cork;
+use super::shared::{Half, Shared};
 use super::{Stats, WebSocket};
 use crate::connection::{MessageKind, SendError};
 use crate::message::Message;
@@ -12,8 +13,9 @@ impl WebSocket {
     /// Returns what went over the connection so far, since the counters were reset if they were.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let baseline = self.0.lock().baseline.as_deref().copied();
-        self.total_stats() - baseline.unwrap_or_default()
+        let half = self.0.lock();
+        let baseline = half.baseline.as_deref().copied();
+        self.count_all(&half) - baseline.unwrap_or_default()
     }
 
     /// Returns what [`stats`](Self::stats) does, and counts from zero again. The counters of the
@@ -25,13 +27,19 @@ impl WebSocket {
     /// # }
     /// ```
     pub fn reset_stats(&self) -> Stats {
-        let total = self.total_stats();
-        let before = self.0.lock().baseline.replace(Box::new(total));
+        let mut half = self.0.lock();
+        // Counted under the lock, so that nothing goes to two who reset at once, or to nobody.
+        let total = self.count_all(&half);
+        let before = half.baseline.replace(Box::new(total));
         total - before.map_or_else(Stats::default, |before| *before)
     }
 
     /// Returns what went over the connection, whether its counters were reset or not.
     pub(crate) fn total_stats(&self) -> Stats {
+        self.count_all(&self.0.lock())
+    }
+
+    fn count_all(&self, half: &Half) -> Stats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &self.0.traffic;
         let messages_received = count(&traffic.messages_received);
@@ -54,7 +62,9 @@ impl WebSocket {
                 + count(&traffic.controls_received),
             frames_sent: count(&traffic.frames_sent),
             messages_received,
-            messages_sent: count(&traffic.messages_corked) + self.0.lock().messages_sent,
+            messages_sent: count(&traffic.messages_corked)
+                + half.messages_sent
+                + cork::messages(self.0.id),
             opening_octets_received: opening.0 as u64,
             opening_octets_sent: opening.1 as u64,
         }

@@ -3,8 +3,11 @@
 use crate::probe::{
     End, Frames, OFFER, PIPE, Pieces, What, both_ends, echo, open, open_with, probe,
 };
+use crate::streams::{Watch, Watched};
 use crate::wire::{Raw, Wire, request, settle, within};
 use motorway::{DeflateOptions, Moment, PreparedMessage, ServerOptions, Stats};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The octets that frames have on the wire.
@@ -147,6 +150,92 @@ async fn counters_are_reset_and_those_of_the_factory_go_on() {
     // The close frames of the one that has ended.
     assert_eq!(stats.frames_sent, 3);
     assert_eq!(stats.octets_sent, 2 * 7 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_count_as_soon_as_they_are_queued() {
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&counts);
+    let probe = probe(move |what| {
+        let told = Arc::clone(&told);
+        async move {
+            if let What::Message(ws, message) = what {
+                ws.send(message.borrowed()).await?;
+                let before = ws.reset_stats().messages_sent;
+                ws.send_prepared(&PreparedMessage::new(message)).await?;
+                ws.send("third").await?;
+                told.lock()
+                    .unwrap()
+                    .push((before, ws.stats().messages_sent));
+            }
+            Ok(())
+        }
+    });
+    let mut session = open(&probe, ServerOptions::default()).await;
+    for _ in 0..2 {
+        session.peer.text("Hello").await;
+        for _ in 0..3 {
+            session.peer.frame().await;
+        }
+    }
+    assert_eq!(*counts.lock().unwrap(), [(1, 2), (3, 2)]);
+    assert_eq!(session.ws().stats().messages_sent, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_takes_before_it_fails_counts() {
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let watch = Watch::default();
+    let ours = Watched {
+        inner: ours,
+        watch: watch.clone(),
+    };
+    let end = End::Server(ServerOptions::default());
+    let (session, _) = end.open_on(&echo(), (ours, theirs), "").await;
+    let ws = session.ws();
+    watch.fail_writes_after(7);
+    ws.send("0123456789").await.unwrap();
+    let info = within(ws.closed()).await;
+    assert_eq!(info.unsent_octets, 5);
+    assert_eq!(ws.stats().octets_sent, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_that_are_reset_from_everywhere_lose_nothing() {
+    let probe = echo();
+    let mut session = open(&probe, ServerOptions::default()).await;
+    let ws = session.ws();
+    let stop = AtomicBool::new(false);
+    let reset = || {
+        let mut sum = Stats::default();
+        while !stop.load(Ordering::SeqCst) {
+            sum += ws.reset_stats();
+        }
+        sum
+    };
+    let sums = std::thread::scope(|scope| {
+        let threads = [scope.spawn(reset), scope.spawn(reset)];
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for _ in 0..200 {
+                    session.peer.text("Hello").await;
+                    session.peer.frame().await;
+                }
+            });
+        });
+        stop.store(true, Ordering::SeqCst);
+        threads.map(|thread| thread.join().unwrap())
+    });
+    // What was sent last may be counted after it has arrived.
+    within(async {
+        while ws.stats().octets_sent + sums[0].octets_sent + sums[1].octets_sent < 200 * 7 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let all = sums[0] + sums[1] + ws.stats();
+    assert_eq!((all.messages_received, all.messages_sent), (200, 200));
+    assert_eq!((all.octets_received, all.octets_sent), (200 * 11, 200 * 7));
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -22,7 +22,8 @@ struct Inner {
     writes: AtomicUsize,
     dropped: AtomicBool,
     fails_reads: AtomicBool,
-    fails_writes: AtomicBool,
+    /// How many octets more are taken before writes fail.
+    takes: Mutex<Option<usize>>,
 }
 
 impl Watch {
@@ -39,7 +40,11 @@ impl Watch {
     }
 
     pub(crate) fn fail_writes(&self) {
-        self.0.fails_writes.store(true, Ordering::SeqCst);
+        self.fail_writes_after(0);
+    }
+
+    pub(crate) fn fail_writes_after(&self, octets: usize) {
+        *self.0.takes.lock().unwrap() = Some(octets);
     }
 }
 
@@ -72,11 +77,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.watch.0.fails_writes.load(Ordering::SeqCst) {
-            return reset();
-        }
+        let takes = *self.watch.0.takes.lock().unwrap();
+        let octets = match takes {
+            Some(0) => return reset(),
+            Some(takes) => &octets[..octets.len().min(takes)],
+            None => octets,
+        };
         self.watch.0.writes.fetch_add(1, Ordering::SeqCst);
-        Pin::new(&mut self.inner).poll_write(context, octets)
+        let polled = Pin::new(&mut self.inner).poll_write(context, octets);
+        if let (Some(takes), Poll::Ready(Ok(written))) = (takes, &polled) {
+            self.watch.fail_writes_after(takes - written);
+        }
+        polled
     }
 
     fn poll_write_vectored(
@@ -84,8 +96,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.watch.0.fails_writes.load(Ordering::SeqCst) {
-            return reset();
+        if self.watch.0.takes.lock().unwrap().is_some() {
+            return self.poll_write(context, slices.first().map_or(&[], |slice| slice));
         }
         self.watch.0.writes.fetch_add(1, Ordering::SeqCst);
         Pin::new(&mut self.inner).poll_write_vectored(context, slices)
@@ -162,6 +174,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Choppy<S> {
         };
         let octets = &octets[..octets.len().min(most)];
         Pin::new(&mut self.inner).poll_write(context, octets)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let slices = slices.iter().map(|slice| &**slice);
+        self.poll_write(context, &slices.collect::<Vec<_>>().concat())
+    }
+
+    // Its user may find either way to write shorter.
+    fn is_write_vectored(&self) -> bool {
+        self.seed.is_multiple_of(2)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
