@@ -1,6 +1,8 @@
 //! Tests of connections on tokio, against a peer that writes and reads octets by hand.
 
 #[cfg(test)]
+mod authors;
+#[cfg(test)]
 mod callbacks;
 #[cfg(test)]
 mod cancellation;
@@ -89,6 +91,8 @@ mod streams;
 mod unix;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod walk;
 #[cfg(test)]
 mod wire;
 #[cfg(test)]
