@@ -34,6 +34,18 @@ impl HeadLog {
         }
     }
 
+    /// What came instead of the head of a request, as far as it was read; the first 4 KiB of it.
+    pub(crate) fn unreadable(&self, peer: &Peer, octets: &[u8]) {
+        if self.is_on() {
+            let head = redact_unreadable(octets.get(..MOST_UNREADABLE).unwrap_or(octets));
+            self.show(Trace::Request(&head));
+            if self.logs {
+                let head = head.escape_ascii().to_string();
+                tracing::debug!(target: "motorway::handshake", %peer, head, "unreadable request");
+            }
+        }
+    }
+
     /// A body behind the head is left out.
     pub(crate) fn response(&self, peer: &Peer, head: &[u8]) {
         if self.is_on() {
@@ -83,6 +95,49 @@ fn redact(head: &[u8]) -> Vec<u8> {
     redacted
 }
 
+/// As [`redact`], for what is no head of HTTP: who knows what a recipient would take for the end of a
+/// line or for a name. From the name of a secret header on nothing is shown up to the next line that
+/// begins with a name.
+fn redact_unreadable(octets: &[u8]) -> Vec<u8> {
+    let mut redacted = Vec::with_capacity(octets.len());
+    let mut hides = false;
+    for line in octets.split_inclusive(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
+        let secret = SECRET.iter().filter_map(|name| end_of(line, name)).min();
+        match secret {
+            Some(end) => {
+                redacted.extend_from_slice(line.get(..end).unwrap_or_default());
+                redacted.extend_from_slice(b" [redacted]\r\n");
+                hides = true;
+            }
+            None if hides && !has_name(line) => {}
+            None => {
+                redacted.extend_from_slice(line);
+                hides = false;
+            }
+        }
+    }
+    redacted
+}
+
+/// Returns where a name ends, wherever it stands in a line and in whatever case.
+fn end_of(line: &[u8], name: &str) -> Option<usize> {
+    let mut places = line.windows(name.len());
+    let place = places.position(|octets| octets.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(place + name.len())
+}
+
+fn has_name(line: &[u8]) -> bool {
+    let name = line
+        .split(|octet| *octet == b':')
+        .next()
+        .unwrap_or_default();
+    let is_token = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_".contains(octet);
+    name.len() < line.len() && !name.is_empty() && name.iter().all(is_token)
+}
+
+/// How much of a request that cannot be read is shown, in octets.
+const MOST_UNREADABLE: usize = 4 << 10;
+
 /// The headers whose values are not shown.
 const SECRET: [&str; 4] = [
     "Authorization",
@@ -93,7 +148,7 @@ const SECRET: [&str; 4] = [
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{redact, redact_unreadable};
 
     #[test]
     fn secrets_are_not_shown() {
@@ -103,5 +158,39 @@ mod tests {
             redact(head).escape_ascii().to_string(),
             expected.escape_ascii().to_string()
         );
+    }
+
+    #[test]
+    fn secrets_are_not_shown_of_what_is_no_head() {
+        for (octets, expected) in [
+            ("Cookie: s3cret", "Cookie [redacted]\r\n"),
+            (
+                "GET / HTTP/1.1\nCOOKIE : s3cret\nHost: x\n",
+                "GET / HTTP/1.1\nCOOKIE [redacted]\r\nHost: x\n",
+            ),
+            (
+                "GET /\r\n Authorization: s3cret\r\n s3cret\r\nA: b\r\n",
+                "GET /\r\n Authorization [redacted]\r\nA: b\r\n",
+            ),
+            (
+                "A: b\rset-cookie: s3cret\rs3cret\r\rs3cret",
+                "A: b\rset-cookie [redacted]\r\n",
+            ),
+            (
+                "A: b\0Proxy-Authorization\0s3cret",
+                "A: b\0Proxy-Authorization [redacted]\r\n",
+            ),
+            (
+                "A: Authorization: s3cret",
+                "A: Authorization [redacted]\r\n",
+            ),
+            ("\u{16}\u{3}\u{1}", "\u{16}\u{3}\u{1}"),
+        ] {
+            let shown = redact_unreadable(octets.as_bytes());
+            assert_eq!(
+                shown.escape_ascii().to_string(),
+                expected.as_bytes().escape_ascii().to_string()
+            );
+        }
     }
 }

@@ -235,7 +235,7 @@ impl<S: Stream> Opening<S> {
         let Some(stream) = &mut self.stream else {
             return Err(gone());
         };
-        let details = &mut self.details;
+        let (details, heads) = (&mut self.details, &self.heads);
         // Before TLS, it is read by then.
         let is_proxy = !details.is_secure()
             && (options.proxy_protocol.as_ref())
@@ -249,7 +249,12 @@ impl<S: Stream> Opening<S> {
                     details.set_peer(source.into());
                 }
             }
-            read_request(stream, HeadReader::new(limits), octets).await
+            let (mut reader, peer) = (HeadReader::new(limits), details.peer());
+            let parse = |octets: &[u8]| {
+                let read = reader.request(octets);
+                read.inspect_err(|_| heads.unreadable(peer, octets))
+            };
+            read_request(stream, parse, octets).await
         });
         let read = tokio::select! {
             biased;
@@ -392,6 +397,10 @@ impl<S: Stream> Opening<S> {
                     .await;
             }
         };
+        // Whoever has not been let in before the shutdown is not let in any more.
+        if self.lifecycle.draining.is_cancelled() {
+            return self.refuse(HandshakeError::ShuttingDown).await;
+        }
         let (response, agreed) = match server::accept(request, &accept, options) {
             Ok(accepted) => accepted,
             Err(error) => return self.refuse(error).await,

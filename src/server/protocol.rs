@@ -52,7 +52,8 @@ pub trait WebSocketServerProtocol: Send + 'static {
     ///
     /// By default the first of the client's subprotocols that the options name is chosen; that is
     /// also what happens when `Ok(ConnectionAccept::default())` names none. The time it takes
-    /// counts towards `open_handshake_timeout`.
+    /// counts towards `open_handshake_timeout`. If the server shuts down meanwhile, the client gets
+    /// 503 all the same, and [`on_close`](Self::on_close) is called.
     ///
     /// ```
     /// use motorway::{ConnectionAccept, ConnectionDeny, ConnectionRequest, StatusCode, WebSocketServerProtocol};

@@ -5,7 +5,7 @@
 use super::io::Stream;
 use crate::error::Result;
 use crate::handshake::client::AnswerReader;
-use crate::handshake::{HeadReader, ProxyHeader, RequestHead, ResponseHead};
+use crate::handshake::{HandshakeError, ProxyHeader, RequestHead, ResponseHead};
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,19 +63,22 @@ impl<T> Read<T> {
 /// Fails with an error of the handshake that can be answered, or with one of the stream.
 pub(crate) async fn read_request<S: Stream>(
     stream: &mut S,
-    mut reader: HeadReader,
+    mut parse: impl FnMut(&[u8]) -> Parsed,
     mut octets: Vec<u8>,
 ) -> Result<Read<RequestHead>> {
     loop {
         if octets.is_empty() {
             fill(stream, &mut octets).await?;
         }
-        if let Some(head) = reader.request(&octets)? {
+        if let Some(head) = parse(&octets)? {
             return Ok(Read::new(head, octets));
         }
         fill(stream, &mut octets).await?;
     }
 }
+
+/// What a reader of heads says about the octets so far: a head, and how long it is.
+type Parsed = Result<Option<(RequestHead, usize)>, HandshakeError>;
 
 /// Reads the head of a response; its octets are with those of interim ones.
 pub(crate) async fn read_response<S: Stream>(

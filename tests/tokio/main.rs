@@ -13,6 +13,8 @@ mod close_info;
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod dialing;
 #[cfg(test)]
 mod endings;

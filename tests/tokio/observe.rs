@@ -276,6 +276,37 @@ async fn a_refusal_is_logged_without_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_cannot_be_read_are_logged_without_their_secrets() {
+    for (request, shown) in [
+        (
+            "GET / HTTP/1.1\r\nHost: a\nCookie: s3cret\r\n\r\n",
+            "GET / HTTP/1.1\\r\\nHost: a\\nCookie [redacted]",
+        ),
+        (
+            "GET / HTTP/1.1\r\nCookie : s3cret\r\n s3cret\r\n\r\n",
+            "Cookie [redacted]",
+        ),
+        ("\x16\x03\x01\x02\x00\x01", "\\x16\\x03\\x01\\x02\\x00"),
+    ] {
+        let (capture, _guard) = Capture::start(LevelFilter::TRACE);
+        let factory = echo().factory(ServerOptions::default().log_frames(true));
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let task = tokio::spawn(factory.serve_stream(ours));
+        let mut raw = Raw::client(theirs);
+        raw.write(request).await;
+        raw.rest().await;
+        within(task).await.unwrap().unwrap_err();
+        let seen = capture.of(HANDSHAKE);
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert!(seen[0].fields.text("head").contains(shown), "{seen:?}");
+        assert!(seen[1].fields.text("head").starts_with("HTTP/1.1 400 "));
+        for seen in capture.all() {
+            assert!(!format!("{seen:?}").contains("s3cret"), "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_logged_of_the_wire_unless_asked_for() {
     for end in both_ends!(|options| options) {
         let (capture, _guard) = Capture::start(LevelFilter::TRACE);

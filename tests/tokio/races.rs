@@ -65,6 +65,11 @@ async fn ended_by(ends: fn(Server)) -> (Option<u16>, Vec<u16>, Vec<&'static str>
     let mut peer = Raw::client(TcpStream::connect(address).await.unwrap());
     peer.write(request("")).await;
     let head = within(peer.try_head()).await;
+    let status = head.map(|head| status(&head));
+    if status == Some(503) {
+        // What is left is the body of the response.
+        peer.rest().await;
+    }
     let mut codes = Vec::new();
     while let Some(frame) = within(peer.next()).await {
         codes.push(frame.code());
@@ -84,7 +89,7 @@ async fn ended_by(ends: fn(Server)) -> (Option<u16>, Vec<u16>, Vec<&'static str>
         }
     })
     .await;
-    (head.map(|head| status(&head)), codes, heard)
+    (status, codes, heard)
 }
 
 #[tokio::test]
@@ -98,11 +103,11 @@ async fn a_server_that_is_dropped_takes_the_connection_with_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_shuts_down_closes_what_it_has_just_accepted() {
+async fn a_server_that_shuts_down_refuses_what_is_still_in_the_opening_handshake() {
     let (status, codes, heard) = ended_by(|server| {
         tokio::spawn(server.shutdown(1001, "bye", Duration::from_secs(300)));
     })
     .await;
-    assert_eq!((status, codes), (Some(101), vec![1001]));
-    assert_eq!(heard, ["open", "close", "drop"]);
+    assert_eq!((status, codes), (Some(503), vec![]));
+    assert_eq!(heard, ["close", "drop"]);
 }
