@@ -22,6 +22,9 @@ pub struct TransportDetails {
     is_secure: bool,
     certificates: Vec<Bytes>,
     server_name: Option<String>,
+    tls_version: Option<String>,
+    cipher_suite: Option<String>,
+    application_protocol: Option<String>,
     proxy: Option<String>,
 }
 
@@ -36,6 +39,9 @@ impl TransportDetails {
             is_secure: false,
             certificates: Vec::new(),
             server_name: None,
+            tls_version: None,
+            cipher_suite: None,
+            application_protocol: None,
             proxy: None,
         }
     }
@@ -74,6 +80,26 @@ impl TransportDetails {
     #[must_use]
     pub fn asked_for(mut self, name: impl Into<Option<String>>) -> Self {
         self.server_name = name.into();
+        self
+    }
+
+    /// Sets the version of TLS and the cipher suite, as [`tls_version`](Self::tls_version) and
+    /// [`cipher_suite`](Self::cipher_suite) return them.
+    #[must_use]
+    pub fn encrypted(
+        mut self,
+        version: impl Into<Option<String>>,
+        cipher_suite: impl Into<Option<String>>,
+    ) -> Self {
+        self.tls_version = version.into();
+        self.cipher_suite = cipher_suite.into();
+        self
+    }
+
+    /// Sets the application protocol that the two ends have agreed on (ALPN, RFC 7301).
+    #[must_use]
+    pub fn agreed_on(mut self, protocol: impl Into<Option<String>>) -> Self {
+        self.application_protocol = protocol.into();
         self
     }
 
@@ -133,6 +159,26 @@ impl TransportDetails {
     #[must_use]
     pub fn peer_certificates(&self) -> &[Bytes] {
         &self.certificates
+    }
+
+    /// Returns the version of TLS, such as `TLSv1.3`; `None` without TLS.
+    #[must_use]
+    pub fn tls_version(&self) -> Option<&str> {
+        self.tls_version.as_deref()
+    }
+
+    /// Returns the name of the cipher suite as IANA has it, such as `TLS_AES_128_GCM_SHA256`
+    /// (RFC 8446 §B.4); `None` without TLS.
+    #[must_use]
+    pub fn cipher_suite(&self) -> Option<&str> {
+        self.cipher_suite.as_deref()
+    }
+
+    /// Returns the application protocol that the two ends have agreed on in the TLS handshake (ALPN,
+    /// RFC 7301), `http/1.1`; `None` if the client has offered none, and without TLS.
+    #[must_use]
+    pub fn application_protocol(&self) -> Option<&str> {
+        self.application_protocol.as_deref()
     }
 
     /// Returns the name that the client has asked for (SNI, RFC 6066 §3); on servers with TLS only,

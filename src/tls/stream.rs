@@ -39,7 +39,8 @@ impl<S> TlsStream<S> {
     }
 }
 
-/// Adds what a connection of TLS tells: the peer's certificates, and the name that was asked for.
+/// Adds what a connection of TLS tells: version, cipher suite and application protocol, the peer's
+/// certificates, and the name that was asked for.
 pub(super) fn describe(
     details: TransportDetails,
     common: &CommonState,
@@ -49,8 +50,20 @@ pub(super) fn describe(
     let chain = chain
         .iter()
         .map(|certificate| Bytes::copy_from_slice(certificate));
+    let version = common
+        .protocol_version()
+        .and_then(|version| version.as_str());
+    let suite = common.negotiated_cipher_suite();
+    let suite = suite.and_then(|suite| suite.suite().as_str());
+    let alpn = common.alpn_protocol().map(String::from_utf8_lossy);
     details
         .secure()
+        // rustls writes `TLSv1_3` and `TLS13_AES…`.
+        .encrypted(
+            version.map(|version| version.replace('_', ".")),
+            suite.map(|suite| suite.replacen("TLS13_", "TLS_", 1)),
+        )
+        .agreed_on(alpn.map(Into::into))
         .certified(chain)
         .asked_for(name.map(str::to_owned))
 }
