@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod accepting;
 mod app;
 mod connect;
 mod core;
@@ -43,6 +44,7 @@ mod secure;
 mod security;
 mod server;
 mod shared;
+mod stopper;
 mod stream;
 mod transport;
 mod websocket;
@@ -50,6 +52,7 @@ mod websocket;
 pub use crate::observe::Trace;
 pub use app::WebSocketApp;
 pub use connect::{Connector, connect};
-pub use server::{Server, Stopper, serve};
+pub use server::{Server, serve};
+pub use stopper::Stopper;
 pub use stream::{Received, WebSocketStream};
 pub use websocket::WebSocket;

@@ -41,6 +41,8 @@ struct Outgoing {
     start: usize,
     /// How many octets of a write that did not end are among it, or were.
     taken: usize,
+    /// How many octets the socket has taken in all; counts round.
+    written: usize,
 }
 
 impl Tls {
@@ -57,8 +59,7 @@ impl Tls {
             closing: AtomicBool::new(false),
             below,
         };
-        let shaken = in_time(deadline, |time| tls.advance(time));
-        let failure = match shaken? {
+        let failure = match tls.advance(deadline)? {
             Ok(()) => return Ok(tls),
             Err(error) => error,
         };
@@ -66,23 +67,31 @@ impl Tls {
         Err(TlsError::handshake(failure).into())
     }
 
-    /// Takes the handshake further; what fails but for a lack of time is the inner result.
-    fn advance(&self, time: Option<Duration>) -> io::Result<io::Result<()>> {
+    /// Takes the handshake to its end; what fails but for a lack of time is the inner result.
+    fn advance(&self, deadline: Option<Instant>) -> Result<io::Result<()>> {
         let mut incoming = lock(&self.incoming);
         loop {
-            let step = self.step(&mut incoming, time);
-            match step {
+            // Each step has what is left of the time: octets that trickle in are not to renew it.
+            let step = in_time(deadline, |time| match self.step(&mut incoming, time) {
+                Err(error) if is_pause(&error) => Err(error),
+                step => Ok(step),
+            });
+            match step? {
                 Ok(true) => return Ok(Ok(())),
                 Ok(false) => {}
-                Err(error) if is_pause(&error) => return Err(error),
                 Err(error) => return Ok(Err(error)),
             }
         }
     }
 
-    /// Writes what is to be written, and reads if that is not the end of the handshake.
+    /// Writes what is to be written, or else reads; tells whether the handshake is at its end.
     fn step(&self, incoming: &mut Incoming, time: Option<Duration>) -> io::Result<bool> {
-        self.flush(&mut lock(&self.outgoing), time)?;
+        let mut outgoing = lock(&self.outgoing);
+        if !outgoing.is_empty() || lock(&self.connection).wants_write() {
+            self.flush(&mut outgoing, time)?;
+            return Ok(false);
+        }
+        drop(outgoing);
         if !lock(&self.connection).is_handshaking() {
             return Ok(true);
         }
@@ -152,7 +161,9 @@ impl Tls {
                 return Ok(());
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            outgoing.start += self.below.write(outgoing.rest(), left)?;
+            let count = self.below.write(outgoing.rest(), left)?;
+            outgoing.start += count;
+            outgoing.written = outgoing.written.wrapping_add(count);
         }
     }
 
@@ -209,8 +220,12 @@ impl Transport for Tls {
                 return Err(ErrorKind::WriteZero.into());
             }
         }
-        self.flush(&mut outgoing, time)?;
-        Ok(std::mem::take(&mut outgoing.taken))
+        let before = outgoing.written;
+        match self.flush(&mut outgoing, time) {
+            // A part of it has left, so that the peer does not stall.
+            Err(error) if is_pause(&error) && outgoing.written != before => Ok(0),
+            flushed => flushed.map(|()| std::mem::take(&mut outgoing.taken)),
+        }
     }
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {

@@ -11,7 +11,8 @@ pub(super) trait Transport: Send + Sync {
     /// Reads some octets; fails with `WouldBlock` or `TimedOut` if none come within `time`.
     fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize>;
 
-    /// Writes some octets; fails with `WouldBlock` or `TimedOut` if none are taken within `time`.
+    /// Writes some octets; fails with `WouldBlock` or `TimedOut` if none are taken within `time`, and
+    /// returns zero if something has left of them, but not yet as much as was to be told.
     /// The next write then has to begin with the same octets, which may have left in part.
     fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize>;
 

@@ -9,6 +9,8 @@ mod echo;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod peer;

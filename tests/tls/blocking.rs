@@ -110,6 +110,9 @@ fn messages_come_back_and_the_end_is_clean() {
     let seen = echo.seen.recv().unwrap();
     assert!(seen.is_secure() && seen.is_server());
     assert_eq!(seen.server_name(), Some("localhost"));
+    assert_eq!(seen.tls_version(), Some("TLSv1.3"));
+    assert!(seen.cipher_suite().unwrap().starts_with("TLS_"));
+    assert_eq!(seen.application_protocol(), Some("http/1.1"));
     assert_eq!(seen.local().map(|local| local.port()), Some(echo.port));
     assert!(seen.peer_certificates().is_empty());
 }
@@ -309,6 +312,67 @@ fn the_tls_handshake_is_part_of_the_opening_handshake() {
     let server = server.options(options).unwrap();
     let _client = TcpStream::connect(server.local_addr()).unwrap();
     is_late(server.accept().unwrap_err());
+}
+
+/// Sends octet by octet, with a pause after each, until the stream ends; tells how long that took.
+fn drip(mut stream: TcpStream, octets: &[u8], pause: Duration) -> Duration {
+    let start = Instant::now();
+    let mut reader = stream.try_clone().unwrap();
+    let ended = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&ended);
+    let reading = thread::spawn(move || {
+        let mut forgotten = [0; 1024];
+        while let Ok(1..) = reader.read(&mut forgotten) {}
+        tell.store(true, Ordering::SeqCst);
+    });
+    for octet in octets {
+        if ended.load(Ordering::SeqCst) || stream.write_all(&[*octet]).is_err() {
+            break;
+        }
+        thread::sleep(pause);
+    }
+    let elapsed = start.elapsed();
+    let _ = stream.shutdown(std::net::Shutdown::Both);
+    reading.join().unwrap();
+    elapsed
+}
+
+#[test]
+fn octets_that_trickle_in_do_not_renew_the_time_for_the_handshake() {
+    let authority = Authority::new();
+    let tls = ServerTls::new(authority.issue("localhost").identity()).unwrap();
+    let options = ServerOptions::default().open_handshake_timeout(Duration::from_millis(300));
+    let server = Server::bind("127.0.0.1:0").unwrap().tls(&tls);
+    let server = server.options(options).unwrap();
+    let client = TcpStream::connect(server.local_addr()).unwrap();
+    let accepting = thread::spawn(move || server.accept().unwrap_err());
+    // RFC 8446 §5.1: a record of the handshake with 16,384 octets, in it a ClientHello as long.
+    let mut hello = vec![22, 3, 1, 64, 0, 1, 0, 63, 252, 3, 3];
+    hello.resize(600, 0);
+    let elapsed = drip(client, &hello, Duration::from_millis(50));
+    assert!(elapsed < Duration::from_secs(25), "{elapsed:?}");
+    let error = accepting.join().unwrap();
+    let late = TimeoutKind::OpeningHandshake;
+    assert!(
+        matches!(error, Error::Timeout(kind) if kind == late),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn silent_clients_hold_nobody_up() {
+    let echo = Echo::new();
+    let address = ("127.0.0.1", echo.port);
+    let silent: Vec<_> = (0..20).map(|_| TcpStream::connect(address)).collect();
+    let mut half = TcpStream::connect(address).unwrap();
+    half.write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
+    // The silent ones have five seconds each, which add up to more than the clients have.
+    for _ in 0..3 {
+        let mut ws = echo.connect();
+        ws.send("hello").unwrap();
+        assert_eq!(ws.recv().unwrap(), Some("hello".into()));
+    }
+    drop((silent, half));
 }
 
 #[test]
