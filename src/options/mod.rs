@@ -33,6 +33,6 @@ pub use server::ServerOptions;
 pub(crate) use authority::authority;
 pub(crate) use headers::{ExtraHeaders, is_reserved};
 pub(crate) use networks::Networks;
-pub(crate) use origin::Verdict;
+pub(crate) use origin::{Asked, Verdict};
 pub(crate) use shared::CommonOptions;
 pub(crate) use token::{is_token, is_token_octet};

@@ -17,7 +17,7 @@ use super::{OptionsError, authority};
 /// - within a label, scheme or port for any characters but a dot, or none.
 ///
 /// Without a port the default one of the scheme is meant. The pattern `*` alone stands for all
-/// origins. An origin of `null` or a file has a rule of its own:
+/// origins, and `self` for the server's own: [`same_origin`](Self::same_origin). An origin of `null` or a file has a rule of its own:
 /// [`ServerOptions::allow_null_origin`](crate::ServerOptions::allow_null_origin).
 ///
 /// ```
@@ -35,6 +35,7 @@ pub struct AllowedOrigins {
     patterns: Vec<String>,
     compiled: Vec<Pattern>,
     is_any: bool,
+    has_own: bool,
 }
 
 impl AllowedOrigins {
@@ -50,19 +51,51 @@ impl AllowedOrigins {
             patterns: patterns.into_iter().map(Into::into).collect(),
             compiled: Vec::new(),
             is_any: false,
+            has_own: false,
         };
         for pattern in &origins.patterns {
-            if pattern == "*" {
-                origins.is_any = true;
+            match pattern.as_str() {
+                "*" => origins.is_any = true,
+                OWN => origins.has_own = true,
+                _ => {}
+            }
+            if ["*", OWN].contains(&pattern.as_str()) {
                 continue;
             }
             let Some(compiled) = Pattern::parse(pattern) else {
-                let allowed = "patterns such as *, https://example.com or *://*.example.com:*";
+                let allowed =
+                    "patterns such as *, self, https://example.com or *://*.example.com:*";
                 return Err(OptionsError::text("allowed_origins", pattern, allowed));
             };
             origins.compiled.push(compiled);
         }
         Ok(origins)
+    }
+
+    /// Allows the pages of the server itself, as the pattern `self` does: those whose host and port
+    /// are the ones of the request's `Host` header, and whose scheme is `https` if TLS ends here,
+    /// `http` if there is none.
+    ///
+    /// A proxy in front has to hand `Host` on as it came. Behind one at which TLS ends, the scheme is
+    /// not the page's any more: name the origin instead. Nor does it help against a name that the
+    /// page's owner makes lead to this host (DNS rebinding): a server that only some names lead to
+    /// names its origins, too.
+    ///
+    /// ```
+    /// use motorway::{AllowedOrigins, ServerOptions};
+    ///
+    /// assert_eq!(AllowedOrigins::same_origin(), AllowedOrigins::new(["self"])?);
+    /// let options = ServerOptions::default().allowed_origins(["self", "https://partner.example"]);
+    /// # Ok::<(), motorway::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn same_origin() -> Self {
+        Self {
+            patterns: vec![OWN.to_owned()],
+            compiled: Vec::new(),
+            is_any: false,
+            has_own: true,
+        }
     }
 
     /// Tells whether every origin is allowed.
@@ -71,19 +104,26 @@ impl AllowedOrigins {
         self.is_any
     }
 
-    /// Tells whether a page of this origin may connect; `null` and files may where all may.
+    /// Tells whether a page of this origin may connect; `null` and files may where all may. Of the
+    /// server's own origin nothing is known here, so that the pattern `self` allows none.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
-        self.verdict(origin, None) == Verdict::Allowed
+        self.verdict(origin, None, None) == Verdict::Allowed
     }
 
-    /// Judges the value of an `Origin` header, given the rule for `null`.
-    pub(crate) fn verdict(&self, origin: &str, allow_null: Option<bool>) -> Verdict {
+    /// Judges the value of an `Origin` header, given the rule for `null`, and who was asked.
+    pub(crate) fn verdict(
+        &self,
+        origin: &str,
+        allow_null: Option<bool>,
+        asked: Option<Asked<'_>>,
+    ) -> Verdict {
         let allowed = match Origin::parse(origin) {
             None => return Verdict::Malformed,
             Some(Origin::Null) => allow_null.unwrap_or(self.is_any),
             Some(Origin::Triple(triple)) => {
-                self.is_any || self.compiled.iter().any(|pattern| pattern.matches(&triple))
+                let is_own = self.has_own && asked.is_some_and(|asked| asked.is_at(&triple));
+                self.is_any || is_own || self.compiled.iter().any(|p| p.matches(&triple))
             }
         };
         if allowed {
@@ -100,6 +140,7 @@ impl Default for AllowedOrigins {
             patterns: vec!["*".to_owned()],
             compiled: Vec::new(),
             is_any: true,
+            has_own: false,
         }
     }
 }
@@ -107,6 +148,26 @@ impl Default for AllowedOrigins {
 impl PartialEq for AllowedOrigins {
     fn eq(&self, other: &Self) -> bool {
         self.patterns == other.patterns
+    }
+}
+
+/// The server as a request names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The value of `Host`.
+    pub(crate) authority: &'a str,
+    /// `https` with TLS, or else `http`.
+    pub(crate) scheme: &'static str,
+}
+
+impl Asked<'_> {
+    fn is_at(&self, origin: &Triple) -> bool {
+        let Some((host, port)) = authority(self.authority) else {
+            return false;
+        };
+        origin.scheme == self.scheme
+            && origin.host.eq_ignore_ascii_case(host)
+            && origin.port == port.or_else(|| default_port(self.scheme))
     }
 }
 
@@ -255,3 +316,6 @@ fn default_port(scheme: &str) -> Option<u16> {
         _ => None,
     }
 }
+
+/// The pattern for the origin of the server itself.
+const OWN: &str = "self";

@@ -127,7 +127,8 @@ impl ServerOptions {
     }
 
     /// Sets the origins from which a browser may connect (RFC 6455 §10.2), as patterns such as
-    /// `https://*.example.com`, `*://localhost:*` or `*` for all; see [`AllowedOrigins`].
+    /// `https://*.example.com`, `*://localhost:*`, `self` for the server's own or `*` for all; see
+    /// [`AllowedOrigins`].
     ///
     /// A request without an origin comes from no browser and is accepted. Others are refused with
     /// 403 (Autobahn's: 400). Default: `*`.

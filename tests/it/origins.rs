@@ -1,6 +1,8 @@
 //! Which origins match which patterns (RFC 6454, RFC 6455 §10.2).
 
-use motorway::AllowedOrigins;
+use motorway::handshake::server::{self, Checked};
+use motorway::handshake::{HeadLimits, HeadReader};
+use motorway::{AllowedOrigins, Peer, ServerOptions, TransportDetails};
 
 /// A pattern, an origin, and whether they match.
 const ORIGINS: &[(&str, &str, bool)] = &[
@@ -193,4 +195,83 @@ fn bad_patterns_are_refused() {
         let error = AllowedOrigins::new([pattern]).unwrap_err();
         assert_eq!(error.option(), "allowed_origins", "{pattern}");
     }
+}
+
+/// Tells what becomes of a request for this `Host` from a page of this origin.
+fn judge(options: &ServerOptions, details: TransportDetails, (host, origin): (&str, &str)) -> u16 {
+    let request = format!(
+        "GET /chat HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n"
+    );
+    let head = HeadReader::new(HeadLimits::default()).request(request.as_bytes());
+    match server::check(head.unwrap().unwrap().0, options, details) {
+        Checked::Upgrade(_) => 101,
+        Checked::Refused { error, .. } => error.status().as_u16(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn own_origin_has_scheme_host_and_port_of_the_request() {
+    let options = ServerOptions::default().allowed_origins(["self"]);
+    let plain = TransportDetails::server(Peer::Unknown);
+    for (host, origin, expected) in [
+        ("example.com", "http://example.com", 101),
+        ("example.com", "http://EXAMPLE.com:80", 101),
+        ("Example.com:80", "http://example.com", 101),
+        ("example.com:8080", "http://example.com:8080", 101),
+        ("[::1]:9000", "http://[::1]:9000", 101),
+        ("example.com", "https://example.com", 403),
+        ("example.com", "ws://example.com", 403),
+        ("example.com:443", "https://example.com", 403),
+        ("example.com:8080", "http://example.com", 403),
+        ("example.com", "http://example.com:8080", 403),
+        ("example.com", "http://evil.com", 403),
+        ("example.com", "http://www.example.com", 403),
+        ("example.com", "http://example.com.evil.com", 403),
+        ("example.com", "http://evil-example.com", 403),
+        ("example.com", "http://example.com.", 403),
+        ("example.com", "null", 403),
+        ("example.com", "file://", 403),
+        ("example.com", "http://user@example.com", 400),
+        ("example.com", "http://example.com/", 400),
+        ("example.com", "self", 400),
+    ] {
+        let found = judge(&options, plain.clone(), (host, origin));
+        assert_eq!(found, expected, "{host} {origin}");
+    }
+    let secure = plain.secure();
+    for (host, origin, expected) in [
+        ("example.com", "https://example.com", 101),
+        ("example.com:443", "https://example.com", 101),
+        ("example.com", "https://example.com:443", 101),
+        ("example.com:8443", "https://example.com:8443", 101),
+        // Whoever is in the way of plain HTTP could have made such a page.
+        ("example.com", "http://example.com", 403),
+        ("example.com:80", "http://example.com", 403),
+        ("example.com:443", "http://example.com:443", 403),
+        ("example.com:8443", "https://example.com", 403),
+    ] {
+        let found = judge(&options, secure.clone(), (host, origin));
+        assert_eq!(found, expected, "{host} {origin}");
+    }
+}
+
+#[test]
+fn own_origin_may_be_one_of_several() {
+    let plain = TransportDetails::server(Peer::Unknown);
+    let options = ServerOptions::default().allowed_origins(["https://a.com", "self"]);
+    for (origin, expected) in [
+        ("http://example.com", 101),
+        ("https://a.com", 101),
+        ("http://b.com", 403),
+    ] {
+        let found = judge(&options, plain.clone(), ("example.com", origin));
+        assert_eq!(found, expected, "{origin}");
+    }
+    let own = AllowedOrigins::same_origin();
+    assert_eq!(own, AllowedOrigins::new(["self"]).unwrap());
+    assert!(!own.is_any() && !own.allows("http://example.com") && !own.allows("null"));
+    assert!(!own.allows("self"));
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use super::SEC_WEBSOCKET_ORIGIN;
 use crate::extension::Offer;
 use crate::handshake::{HandshakeError, at_most_once, exactly_once, has_token, joined, tokens};
-use crate::options::{ServerOptions, Verdict, authority};
+use crate::options::{Asked, ServerOptions, Verdict, authority};
 
 /// `Host`: exactly once (RFC 9112 §3.2), that of the target if there is one, with the port
 /// expected; returns it without the port.
@@ -90,7 +90,7 @@ pub(super) fn protocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeErr
 /// The header has its name since draft 11, whose version is 8 as well.
 pub(super) fn origin(
     headers: &HeaderMap,
-    version: u8,
+    (version, scheme): (u8, &'static str),
     options: &ServerOptions,
 ) -> Result<Option<String>, HandshakeError> {
     let plain = at_most_once(headers, &header::ORIGIN, "origin")?;
@@ -107,8 +107,12 @@ pub(super) fn origin(
         (Some(plain), None) => (plain, "origin"),
         (None, None) => return Ok(None),
     };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let asked = host.map(|authority| Asked { authority, scheme });
     let allowed = options.allowed_origins.as_ref();
-    match allowed.map(|allowed| allowed.verdict(origin, options.allow_null_origin)) {
+    match allowed.map(|allowed| allowed.verdict(origin, options.allow_null_origin, asked)) {
         Ok(Verdict::Allowed) => Ok(Some(origin.to_owned())),
         Ok(Verdict::Malformed) => Err(HandshakeError::InvalidHeader { name }),
         Ok(Verdict::Refused) | Err(_) => Err(HandshakeError::OriginRefused),

@@ -214,7 +214,11 @@ fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, Handsh
     headers::body(headers)?;
     let version = headers::version(headers, &options.versions)?;
     let protocols = headers::protocols(headers)?;
-    let origin = headers::origin(headers, version, options)?;
+    let scheme = match http.transport.is_secure() {
+        true => "https",
+        false => "http",
+    };
+    let origin = headers::origin(headers, (version, scheme), options)?;
     let key = headers::key(headers)?;
     let extensions = headers::extensions(headers)?;
     Ok(Checked::Upgrade(Box::new(ConnectionRequest {
