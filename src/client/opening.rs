@@ -86,9 +86,12 @@ impl<S: Stream, P: WebSocketClientProtocol> Opened<S, P> {
     }
 
     /// Lets the connection run in a task.
-    pub(super) fn spawn(mut self) -> WebSocket {
+    pub(super) fn spawn(self) -> WebSocket {
+        let (mut driver, entry) = (self.driver, self.entry);
         tokio::spawn(async move {
-            self.driver.run().await;
+            // Listed among the connections of its factory for as long as it runs.
+            let _entry = entry;
+            driver.run().await;
         });
         self.ws
     }

@@ -5,7 +5,11 @@ use crate::probe::{
 };
 use crate::streams::{Watch, Watched};
 use crate::wire::{Raw, Wire, request, settle, within};
-use motorway::{DeflateOptions, Moment, PreparedMessage, ServerOptions, Stats};
+use motorway::testing::pair;
+use motorway::{
+    DeflateOptions, Moment, PreparedMessage, ServerOptions, Stats, WebSocketClientFactory,
+    WebSocketClientProtocol, WebSocketServerFactory, WebSocketServerProtocol,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -236,6 +240,27 @@ async fn counters_that_are_reset_from_everywhere_lose_nothing() {
     let all = sums[0] + sums[1] + ws.stats();
     assert_eq!((all.messages_received, all.messages_sent), (200, 200));
     assert_eq!((all.octets_received, all.octets_sent), (200 * 11, 200 * 7));
+}
+
+/// Waits for its end.
+struct Quiet;
+
+impl WebSocketServerProtocol for Quiet {}
+impl WebSocketClientProtocol for Quiet {}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_listed_and_counted_while_it_runs_in_a_task() {
+    let server = WebSocketServerFactory::new(|| Quiet);
+    let client = WebSocketClientFactory::new("ws://localhost/", || Quiet).unwrap();
+    let pair = within(pair(&server, &client)).await.unwrap();
+    assert_eq!(client.connections(), std::slice::from_ref(&pair.client));
+    pair.client.send("Hello").await.unwrap();
+    assert_eq!(client.stats().messages_sent, 1);
+    pair.client.close(1000, "").await.unwrap();
+    within(pair.client.closed()).await;
+    settle().await;
+    assert!(client.connections().is_empty());
+    assert_eq!(client.stats().messages_sent, 1);
 }
 
 #[tokio::test]
