@@ -17,7 +17,7 @@ fn on_message(ws: &WebSocket, message: Message<'_>) -> HandlerResult {
 }
 
 fn on_error(error: &Error) {
-    println!("received error as {error}");
+    println!("received error as {error:?}");
 }
 
 fn on_close(_: &CloseInfo) {

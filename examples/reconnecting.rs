@@ -28,7 +28,7 @@ impl WebSocketClientProtocol for Loyal {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt::init();
+    tracing_subscriber::fmt().init(); // tells of each attempt
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "ws://127.0.0.1:9000".to_owned());

@@ -46,7 +46,7 @@ async fn listen(address: &str, url: &str) -> Result<(), Box<dyn Error>> {
         let wrapped = wrap(tcp, url.to_owned());
         tokio::spawn(async move {
             if let Err(error) = wrapped.await {
-                eprintln!("{peer}: {error}");
+                eprintln!("{peer}: {error:?}");
             }
         });
     }
@@ -59,6 +59,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match arguments.as_slice() {
         ["server", address, service] => serve(address, service).await,
         ["client", address, url] => listen(address, url).await,
-        _ => Err("say: server ADDRESS SERVICE, or: client ADDRESS URL".into()),
+        _ => {
+            eprintln!("say: server ADDRESS SERVICE, or: client ADDRESS URL");
+            std::process::exit(2);
+        }
     }
 }

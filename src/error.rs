@@ -23,7 +23,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub type HandlerResult = std::result::Result<(), HandlerError>;
 
 /// What can go wrong.
-#[derive(Debug, thiserror::Error)]
+///
+/// `{}` says what failed, `{:?}` says it with every cause, for logs and for what `main` returns, and `{:#?}`
+/// shows the variants.
+///
+/// ```
+/// use motorway::{Error, HandshakeError, Url};
+///
+/// let fault = "http://localhost".parse::<Url>().unwrap_err();
+/// let error = Error::from(HandshakeError::from(fault));
+/// assert_eq!(error.to_string(), "opening handshake failed");
+/// assert!(format!("{error:?}").starts_with("opening handshake failed: "));
+/// ```
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A socket or stream failed.
@@ -137,6 +149,49 @@ impl Error {
     pub(crate) fn from_end(info: &CloseInfo) -> Self {
         Self::of_cause(&info.cause).unwrap_or_else(|| Self::Closed(Box::new(info.clone())))
     }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return write_chain(self, f);
+        }
+        let (name, value): (_, &dyn fmt::Debug) = match self {
+            Self::Io(error) => ("Io", error),
+            Self::Connect(error) => ("Connect", error),
+            #[cfg(feature = "rustls")]
+            Self::Tls(error) => ("Tls", error),
+            Self::Handshake(error) => ("Handshake", error),
+            Self::Options(error) => ("Options", error),
+            Self::Protocol(error) => ("Protocol", error),
+            Self::Send(error) => ("Send", error),
+            Self::Timeout(kind) => ("Timeout", kind),
+            Self::Closed(info) => ("Closed", info),
+            #[cfg(feature = "json")]
+            Self::Json(error) => ("Json", error),
+            Self::TlsUnsupported => return f.write_str("TlsUnsupported"),
+            Self::ReadAheadFull { octets } => ("ReadAheadFull", octets),
+            Self::NotUtf8(payload) => ("NotUtf8", payload),
+            Self::Handler(error) => ("Handler", error),
+        };
+        f.debug_tuple(name).field(value).finish()
+    }
+}
+
+/// Writes an error and its causes on one line, but no cause twice: some stand in the text above them.
+fn write_chain(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut last = error.to_string();
+    f.write_str(&last)?;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !last.ends_with(&text) {
+            write!(f, ": {text}")?;
+        }
+        last = text;
+        cause = error.source();
+    }
+    Ok(())
 }
 
 impl From<ConnectError> for Error {
@@ -259,7 +314,7 @@ impl fmt::Display for HandlerError {
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.source {
-            Some(source) => source.fmt(f),
+            Some(source) => write_chain(&**source, f),
             None => self.0.frame.fmt(f),
         }
     }
@@ -289,5 +344,46 @@ impl From<HandlerError> for Box<dyn StdError + Send + Sync> {
 impl From<HandlerError> for Box<dyn StdError> {
     fn from(error: HandlerError) -> Self {
         Box::<dyn StdError + Send + Sync>::from(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_every_cause_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let nested = io::Error::other(io::Error::other("the reason"));
+        for (error, text) in [
+            (Error::Io(refused), "stream failed: connection refused"),
+            (Error::Io(nested), "stream failed: the reason"),
+            (
+                Error::Send(SendError::Closed),
+                "connection is closing or closed",
+            ),
+            (Error::TlsUnsupported, "tls is not supported"),
+        ] {
+            assert_eq!(format!("{error:?}"), text);
+            let boxed: Box<dyn StdError> = HandlerError::from(error).into();
+            assert_eq!(format!("{boxed:?}"), text);
+        }
+    }
+
+    #[test]
+    fn the_alternate_form_shows_the_variants() {
+        let error = Error::from(ConnectError::Timeout {
+            host: "a".to_owned(),
+        });
+        assert_eq!(
+            format!("{error:?}"),
+            "connection failed: cannot connect to \"a\" in time"
+        );
+        assert!(
+            format!("{error:#?}").starts_with("Connect(\n    Timeout {\n"),
+            "{error:#?}"
+        );
+        let closed = Error::Send(SendError::Closed);
+        assert_eq!(format!("{closed:#?}"), "Send(\n    Closed,\n)");
     }
 }

@@ -131,6 +131,8 @@ impl std::fmt::Display for CloseInfo {
         write!(f, "closed {clean} by {by}, code {}", self.code)?;
         match self.reason.as_str() {
             "" => Ok(()),
+            // The reason of one that no close frame came for says this, with more words.
+            _ if self.opened && self.code == CloseCode::ABNORMAL => write!(f, ", {}", self.cause),
             reason => write!(f, ", {reason:?}"),
         }
     }

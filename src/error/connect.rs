@@ -29,7 +29,7 @@ pub enum ConnectError {
         local: SocketAddr,
     },
     /// None of the addresses of the host takes the connection.
-    #[error("cannot connect to {address}, the last of {attempts} addresses of {host:?}")]
+    #[error("cannot connect to {address}{}", of(host, *attempts, address))]
     #[non_exhaustive]
     Refused {
         /// The host.
@@ -94,4 +94,13 @@ pub enum ConnectError {
         /// The host.
         host: String,
     },
+}
+
+/// Says whose address it is, where that does not stand in the address.
+fn of(host: &str, attempts: usize, address: &SocketAddr) -> String {
+    match attempts {
+        0 | 1 if address.ip().to_string() == host.trim_matches(['[', ']']) => String::new(),
+        0 | 1 => format!(", the address of {host:?}"),
+        _ => format!(", the last of {attempts} addresses of {host:?}"),
+    }
 }

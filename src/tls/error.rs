@@ -95,7 +95,7 @@ pub enum TlsError {
     Configuration(#[source] Box<dyn StdError + Send + Sync>),
 
     /// The certificate of the server is for other names (RFC 9525 §6).
-    #[error("certificate is not valid for {name}, but for {presented:?}")]
+    #[error("certificate is not valid for {name}, but for {}", presented.join(", "))]
     #[non_exhaustive]
     NameMismatch {
         /// The name that was asked for.
@@ -204,7 +204,7 @@ impl TlsError {
                 presented,
             } => Self::NameMismatch {
                 name: expected.to_str().into_owned(),
-                presented,
+                presented: presented.iter().map(|name| bare(name)).collect(),
             },
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::BadSignature => Self::BadSignature,
@@ -217,6 +217,14 @@ impl TlsError {
     }
 }
 
+/// Takes a name out of what rustls makes of it: `DnsName("localhost")`, `IpAddress(127.0.0.1)`.
+fn bare(name: &str) -> String {
+    let inside = name
+        .split_once('(')
+        .and_then(|(_, name)| name.strip_suffix(')'));
+    inside.unwrap_or(name).trim_matches('"').to_owned()
+}
+
 /// Where PEM comes from; `None` is memory.
 pub(super) type Place<'a> = Option<&'a Path>;
 
@@ -225,4 +233,20 @@ fn place(file: Place) -> String {
         || "what is in memory".to_owned(),
         |file| format!("{file:?}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_as_they_are() {
+        for (name, told) in [
+            ("DnsName(\"localhost\")", "localhost"),
+            ("IpAddress(127.0.0.1)", "127.0.0.1"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(bare(name), told);
+        }
+    }
 }

@@ -304,7 +304,7 @@ macro_rules! callbacks {
             self.call(format!("timeout {kind:?}"), What::Timeout).await
         }
         async fn on_error(&mut self, error: &Error) -> HandlerResult {
-            let text = format!("{error:?}");
+            let text = format!("{error:#?}");
             let kind = text.split(['(', ' ']).next().unwrap_or_default();
             self.call(format!("error {kind}"), What::Error).await
         }

@@ -48,7 +48,7 @@ async fn the_whole_answer_is_told() {
         let found = error.body().unwrap();
         assert!(!found.is_truncated(), "{head}");
         assert_eq!(found.text(), "no no");
-        assert!(format!("{error:?}").contains("length: 5"), "{error:?}");
+        assert!(format!("{error:#?}").contains("length: 5"), "{error:#?}");
     }
 }
 
