@@ -2,3 +2,5 @@
 
 #[doc = include_str!("autobahn.md")]
 pub mod autobahn {}
+#[doc = include_str!("observing.md")]
+pub mod observing {}
