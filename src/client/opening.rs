@@ -205,7 +205,8 @@ pub(super) async fn on_line<P: WebSocketClientProtocol>(
 /// Dials where the server leads.
 async fn dial_again(journey: &Journey, dialer: Dialer<'_>) -> Result<Dialed> {
     let url = journey.url();
-    tracing::debug!(%url, "redirected");
+    // Without the query, in which tokens travel.
+    tracing::debug!(host = url.host(), path = path(url), "redirected");
     // A name that is asked for is that of the first server.
     #[cfg(feature = "rustls")]
     let tls = dialer.tls.cloned().map(|tls| match journey.has_crossed() {

@@ -51,7 +51,8 @@ impl fmt::Display for Trace<'_> {
 /// is needed.
 ///
 /// For the search of faults, and not for production: messages are shown in full. Of the heads the
-/// values of `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are not.
+/// values of `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are not; tokens in the
+/// query of a URL are.
 /// Replaces what was enabled before.
 ///
 /// ```

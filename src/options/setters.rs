@@ -252,7 +252,8 @@ macro_rules! shared_setters {
         ///
         /// With it the heads of the opening handshake are logged at DEBUG, target
         /// `motorway::handshake`, but for the values of `Authorization`, `Proxy-Authorization`,
-        /// `Cookie` and `Set-Cookie`. Default: false, which costs one branch.
+        /// `Cookie` and `Set-Cookie`. Everything else is shown, tokens in the query of a URL, too.
+        /// Default: false, which costs one branch.
         #[must_use]
         pub fn log_octets(mut self, log: bool) -> Self {
             self.common.log_octets = log;

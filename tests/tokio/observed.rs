@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -49,6 +49,7 @@ pub(crate) struct Capture(Arc<Mutex<Vec<Seen>>>);
 impl Capture {
     /// Listens on this thread as long as what is returned is kept.
     pub(crate) fn start(level: LevelFilter) -> (Self, DefaultGuard) {
+        LazyLock::force(&SECOND);
         let capture = Self::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone().with_filter(level));
         (capture, subscriber.set_default())
@@ -95,3 +96,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
         self.0.lock().unwrap().push(seen);
     }
 }
+
+/// Where there is one subscriber alone, `tracing` asks the thread that says something first whether
+/// anybody listens, and takes its answer for all.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| tracing_subscriber::registry().into());

@@ -1,5 +1,6 @@
 //! Redirects of the opening handshake.
 
+use crate::observed::{Capture, Seen};
 use crate::probe::quiet;
 use crate::wire::{Raw, header, response, settle, within};
 use motorway::{
@@ -7,6 +8,7 @@ use motorway::{
     WebSocketStream,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tracing_subscriber::filter::LevelFilter;
 
 struct Site {
     listener: TcpListener,
@@ -99,6 +101,25 @@ async fn redirects_are_followed_if_they_are_asked_for() {
     assert_eq!(ws.handle().path(), "/h");
     assert_eq!(ws.request().path(), "/h");
     assert_eq!(ws.peer().socket_addr().unwrap().port(), two.port);
+}
+
+#[tokio::test]
+async fn queries_of_redirects_are_not_logged() {
+    let (capture, _guard) = Capture::start(LevelFilter::TRACE);
+    let site = Site::new().await;
+    let connecting = tokio::spawn(connect(site.url("/?token=secret"), options(5)));
+    site.lead(302, "/f?token=secret").await;
+    let (_peer, _) = site.open().await;
+    within(connecting).await.unwrap().unwrap();
+    let ours = |event: &&Seen| event.target.starts_with("motorway");
+    let told = capture
+        .all()
+        .iter()
+        .filter(ours)
+        .map(|event| format!("{event:?}"))
+        .collect::<String>();
+    assert!(told.contains("redirected"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
 }
 
 #[tokio::test]
