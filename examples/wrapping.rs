@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ["client", address, url] => listen(address, url).await,
         _ => {
             eprintln!("say: server ADDRESS SERVICE, or: client ADDRESS URL");
-            std::process::exit(2);
+            std::process::exit(1);
         }
     }
 }
