@@ -112,8 +112,8 @@ fn find<const MASKED: bool>(input: &mut [u8]) -> Option<(bool, usize, usize)> {
     Some((is_text, start, end))
 }
 
-/// Encodes an uncompressed message of less than 16 KiB that goes out as one frame; tells whether it did. If not, nothing has changed, and
-/// [`write_message`](super::write_message) has to.
+/// Encodes an uncompressed message of less than 16 KiB that goes out as one frame; tells whether
+/// it did. If not, nothing has changed, and [`write_message`](super::write_message) has to.
 #[inline]
 pub fn write_short_message(
     rules: &Rules,

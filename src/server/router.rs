@@ -147,7 +147,8 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// Fails if a pattern is not valid or comes twice, or if the address is not valid, or cannot be resolved or bound.
+    /// Fails if a pattern is not valid or comes twice, or if the address is not valid, or cannot be
+    /// resolved or bound.
     ///
     /// # Cancel safety
     ///
@@ -164,8 +165,8 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// Fails if a pattern is not valid or comes twice, or if one of the addresses is not valid or cannot be resolved or bound, and then listens on
-    /// none; so if there is no address at all.
+    /// Fails if a pattern is not valid or comes twice, or if one of the addresses is not valid or
+    /// cannot be resolved or bound, and then listens on none; so if there is no address at all.
     ///
     /// # Cancel safety
     ///
