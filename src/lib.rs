@@ -24,6 +24,8 @@ mod client;
 mod error;
 #[cfg(feature = "tokio")]
 pub mod guide;
+#[cfg(feature = "hyper")]
+mod mount;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 mod observe;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
@@ -73,6 +75,10 @@ pub use client::{
 };
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
+#[cfg(feature = "hyper")]
+pub use mount::{HttpBody, MountedConnection, WebSocketService};
+#[cfg(feature = "axum")]
+pub use mount::{NotWebSocket, WebSocketUpgrade};
 #[cfg(feature = "tokio")]
 pub use observe::{Moment, Observed, Observer, Stats, Timings};
 #[cfg(any(feature = "tokio", feature = "blocking"))]

@@ -61,6 +61,9 @@ pub enum HandshakeError {
     /// The method is not GET (RFC 6455 §4.1).
     #[error("method is not get")]
     UnsupportedMethod,
+    /// An extended CONNECT asks for another protocol than `websocket` (RFC 9220 §3).
+    #[error("protocol of the extended connect is not websocket")]
+    UnsupportedProtocol,
     /// The version of HTTP is not 1.1 (RFC 6455 §4.1).
     #[error("version of http is not 1.1")]
     UnsupportedHttpVersion,
@@ -123,6 +126,10 @@ pub enum HandshakeError {
         /// The status of the response.
         status: StatusCode,
     },
+    /// The HTTP server that has read the request gives no way to upgrade it: a layer in between has
+    /// taken it, or it does not support upgrades.
+    #[error("request cannot be upgraded by the server that has read it")]
+    NotUpgradable,
     /// The subprotocol chosen is not one that the client offered (RFC 6455 §4.2.2, §4.1).
     #[error("subprotocol was not offered")]
     SubprotocolNotOffered,
@@ -212,12 +219,13 @@ impl HandshakeError {
             }
             Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedProtocol => StatusCode::NOT_IMPLEMENTED,
             Self::UnsupportedHttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UpgradeRequired | Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
             Self::OriginRefused => StatusCode::FORBIDDEN,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::TooManyConnections | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
+            Self::NotUpgradable | Self::SubprotocolNotOffered | Self::HeaderRefused { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::AcceptMismatch

@@ -115,6 +115,7 @@ impl HeadReader {
             target: target.to_owned(),
             version: version(minor),
             headers: header_map(request.headers)?,
+            protocol: None,
         };
         Ok(Some((head, length)))
     }
@@ -208,10 +209,13 @@ pub struct RequestHead {
     target: String,
     version: Version,
     headers: HeaderMap,
+    protocol: Option<String>,
 }
 
 impl RequestHead {
     /// Makes a head of parts that another HTTP stack has read.
+    ///
+    /// Over HTTP/2 the target is what `:path` says, and `Host` what `:authority` does.
     #[must_use]
     pub fn new(method: Method, target: String, version: Version, headers: HeaderMap) -> Self {
         Self {
@@ -219,7 +223,27 @@ impl RequestHead {
             target,
             version,
             headers,
+            protocol: None,
         }
+    }
+
+    /// Sets the protocol that an extended CONNECT asks for, `:protocol` (RFC 8441 §4).
+    #[must_use]
+    pub fn with_protocol(mut self, protocol: impl Into<Option<String>>) -> Self {
+        self.protocol = protocol.into();
+        self
+    }
+
+    /// Returns the protocol that an extended CONNECT asks for (RFC 8441 §4).
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// Tells whether the request came over a version of HTTP that opens WebSockets by an extended
+    /// CONNECT: HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(self.version, Version::HTTP_2 | Version::HTTP_3)
     }
 
     /// Returns the method.

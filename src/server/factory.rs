@@ -4,10 +4,11 @@ use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::companion::Companion;
 use super::http::{Pages, PagesCell, pages};
 use super::incoming::{Incoming, Security};
-use super::lifecycle::{Counter, Lifecycle};
+use super::lifecycle::{Counter, Lifecycle, SHUTDOWN_DEADLINE, going_away};
 use super::opening::Serve;
 use super::{Server, WebSocketServerProtocol};
 use crate::address::ListenAddress;
+use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseInfo, Rules};
 use crate::error::Result;
 use crate::handshake::TransportDetails;
@@ -16,6 +17,7 @@ use crate::observe::{Observer, Stats};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
 use crate::transport::{Tally, WebSocket};
+use std::borrow::Cow;
 use std::fmt;
 use std::future::ready;
 use std::num::NonZeroUsize;
@@ -24,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::time::Duration;
 
 /// Makes one protocol instance for each connection, and says what connections may do.
 ///
@@ -331,6 +334,52 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
 
     pub(super) fn into_shared(self) -> Arc<FactoryShared<P>> {
         self.shared
+    }
+
+    /// Shuts down what the factory serves without a [`Server`]: connections of
+    /// [`serve_stream`](Self::serve_stream), and those mounted in another HTTP server. Answers
+    /// opening handshakes with 503 from now on, for good, closes every connection with this code and
+    /// reason, and waits for them and their callbacks until the deadline, at which what is left is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the code must not be sent, and does nothing then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped after its first poll, it has closed the connections; none is dropped then, and it may
+    /// be called again to wait.
+    pub async fn shutdown(
+        &self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Cow<'static, str>>,
+        deadline: Duration,
+    ) -> Result<()> {
+        let frame = CloseFrame::new(code, reason);
+        self.lifecycle
+            .shut_down(frame, Duration::ZERO, deadline)
+            .await
+    }
+
+    /// Waits for `stop`, whatever its output, and then [shuts down](Self::shutdown): with 1001, and
+    /// 10 seconds for the connections to close.
+    ///
+    /// For the HTTP server that the factory is mounted in, which is to stop after that:
+    /// `axum::serve(listener, app).with_graceful_shutdown(factory.shutdown_after(stop))`. Of several
+    /// factories, let one wait for the other: `first.shutdown_after(second.shutdown_after(stop))`.
+    pub fn shutdown_after<F>(&self, stop: F) -> impl Future<Output = ()> + Send + use<P, F>
+    where
+        F: Future + Send,
+    {
+        let lifecycle = Arc::clone(&self.lifecycle);
+        async move {
+            stop.await;
+            // Fails with a code only that must not be sent.
+            let _ = lifecycle
+                .shut_down(going_away(), Duration::ZERO, SHUTDOWN_DEADLINE)
+                .await;
+        }
     }
 
     /// Returns the URL under which clients know the server, as the options say.

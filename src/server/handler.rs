@@ -187,6 +187,31 @@ impl WebSocketServerFactory<HandlerProtocol> {
     }
 }
 
+#[cfg(feature = "axum")]
+impl WebSocketServerFactory<HandlerProtocol> {
+    /// Makes an instance whose handler is this one, in place of the factory's.
+    pub(crate) fn handled_once<H, F>(&self, handler: H) -> HandlerProtocol
+    where
+        H: FnOnce(WebSocketStream) -> F + Send + 'static,
+        F: Future<Output = HandlerResult> + Send + 'static,
+    {
+        let handler = Mutex::new(Some(handler));
+        let mut instance = (self.shared.make)();
+        instance.handler = Arc::new(move |stream| {
+            let handler = handler.lock();
+            let handler = handler.unwrap_or_else(PoisonError::into_inner).take();
+            Box::pin(async move {
+                match handler {
+                    Some(handler) => handler(stream).await,
+                    // An instance has one connection.
+                    None => Ok(()),
+                }
+            })
+        });
+        instance
+    }
+}
+
 /// The user's function that accepts or denies.
 type Ask = Arc<dyn Fn(ConnectionRequest) -> Asked + Send + Sync>;
 

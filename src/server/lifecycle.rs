@@ -1,12 +1,14 @@
 //! Which connections a server has, and how they are told to end.
 
-use crate::connection::CloseInfo;
+use crate::close::{CloseCode, CloseFrame};
+use crate::connection::{CloseInfo, SendError};
 use crate::handshake::HandshakeError;
 use crate::observe::Stats;
 use crate::transport::{Entry, WebSocket};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,6 +71,46 @@ impl Lifecycle {
             biased;
             output = future => Ok(output),
             () = self.killed.cancelled() => Err(HandshakeError::ShuttingDown),
+        }
+    }
+
+    /// Takes no more connections, closes those there are, over this time, and waits for them and their
+    /// callbacks until the deadline, at which what is left is dropped.
+    pub(super) async fn shut_down(
+        &self,
+        frame: CloseFrame,
+        stagger: Duration,
+        deadline: Duration,
+    ) -> crate::error::Result<()> {
+        if !frame.code.is_sendable() {
+            let code = frame.code.as_u16();
+            return Err(SendError::InvalidCloseCode { code }.into());
+        }
+        self.draining.cancel();
+        self.tasks.close();
+        let ending = async {
+            self.close_all(&frame, stagger).await;
+            self.tasks.wait().await;
+        };
+        if timeout(deadline, ending).await.is_err() {
+            let left = self.connections().len();
+            tracing::warn!(left, "connections dropped at the deadline of the shutdown");
+            self.kill();
+            self.tasks.wait().await;
+        }
+        Ok(())
+    }
+
+    /// Closes all connections, one after the other where that was asked for.
+    async fn close_all(&self, frame: &CloseFrame, stagger: Duration) {
+        let connections = self.connections();
+        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
+        let step = stagger / count.max(1);
+        for (place, ws) in connections.into_iter().enumerate() {
+            if place > 0 && !step.is_zero() {
+                sleep(step).await;
+            }
+            ws.shut_down(frame.clone());
         }
     }
 
@@ -143,3 +185,11 @@ impl Drop for Counted {
 
 /// What became of a connection that a server has accepted.
 pub(super) type Served = crate::error::Result<CloseInfo>;
+
+/// The close frame of a server that ends, unless it says otherwise.
+pub(super) fn going_away() -> CloseFrame {
+    CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
+}
+
+/// How long connections may take to close then.
+pub(super) const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);

@@ -4,11 +4,10 @@ use super::bind::{Accepted, Listener, Secured};
 #[cfg(feature = "rustls")]
 use super::incoming::secure;
 use super::incoming::{Incoming, Security};
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Lifecycle, SHUTDOWN_DEADLINE, going_away};
 use super::opening::Serve;
 use crate::address::ListenAddress;
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::SendError;
 use crate::error::Result;
 use crate::handshake::TransportDetails;
 use crate::socket::set_up;
@@ -22,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// A server that listens and serves connections in tasks of the runtime.
 ///
@@ -152,12 +151,12 @@ impl Server {
     /// Dropping the future drops the server, which stops it at once.
     pub async fn run_until(self, stop: impl Future) -> Result<()> {
         stop.await;
-        self.shutdown(
-            CloseCode::GOING_AWAY,
-            "server shuts down",
-            SHUTDOWN_DEADLINE,
-        )
-        .await
+        let Self {
+            lifecycle, stagger, ..
+        } = &self;
+        lifecycle
+            .shut_down(going_away(), *stagger, SHUTDOWN_DEADLINE)
+            .await
     }
 
     /// Shuts down: accepts no more, answers opening handshakes with 503, closes every connection
@@ -178,39 +177,9 @@ impl Server {
         deadline: Duration,
     ) -> Result<()> {
         let frame = CloseFrame::new(code, reason);
-        if !frame.code.is_sendable() {
-            return Err(SendError::InvalidCloseCode {
-                code: frame.code.as_u16(),
-            }
-            .into());
-        }
-        let Self { lifecycle, .. } = &self;
-        lifecycle.draining.cancel();
-        lifecycle.tasks.close();
-        let ending = async {
-            self.close_all(&frame).await;
-            lifecycle.tasks.wait().await;
-        };
-        if timeout(deadline, ending).await.is_err() {
-            let left = lifecycle.connections().len();
-            tracing::warn!(left, "connections dropped at the deadline of the shutdown");
-            lifecycle.kill();
-            lifecycle.tasks.wait().await;
-        }
-        Ok(())
-    }
-
-    /// Closes all connections, one after the other where that was asked for.
-    async fn close_all(&self, frame: &CloseFrame) {
-        let connections = self.lifecycle.connections();
-        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
-        let step = self.stagger / count.max(1);
-        for (place, ws) in connections.into_iter().enumerate() {
-            if place > 0 && !step.is_zero() {
-                sleep(step).await;
-            }
-            ws.shut_down(frame.clone());
-        }
+        self.lifecycle
+            .shut_down(frame, self.stagger, deadline)
+            .await
     }
 
     /// Lets the server run without this handle, as long as the runtime does.
@@ -250,11 +219,6 @@ impl Drop for WorkerRuntime {
             runtime.shutdown_background();
         }
     }
-}
-
-/// The close frame for connections that open while the server shuts down.
-pub(super) fn going_away() -> CloseFrame {
-    CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
 async fn accept_loop(
@@ -333,7 +297,5 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// How long `run_until` lets connections take to close.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,6 +1,9 @@
 //! Servers: the protocol trait, handlers, the factory, listening.
 
+mod any_stream;
+mod asking;
 mod bind;
+mod carrier;
 mod companion;
 mod connections;
 mod factory;
@@ -12,13 +15,20 @@ mod lifecycle;
 mod listen;
 #[cfg(feature = "rustls")]
 mod listen_tls;
+#[cfg(feature = "hyper")]
+mod mounted;
 mod opened;
 mod opening;
 mod protocol;
+mod reading;
 mod router;
 
+#[cfg(feature = "hyper")]
+pub(crate) use carrier::{Carried, Carrier};
 pub use factory::WebSocketServerFactory;
 pub use handler::{HandlerProtocol, serve, serve_with};
 pub use listen::Server;
+#[cfg(feature = "hyper")]
+pub(crate) use mounted::Request;
 pub use protocol::WebSocketServerProtocol;
 pub use router::Router;

@@ -1,11 +1,13 @@
 //! Several factories behind one address, told apart by the path of the request.
 
+use super::any_stream::AnyStream;
 use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::factory::{FactoryShared, Settings};
 use super::http::{Pages, pages};
 use super::incoming::{Incoming, Security};
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
-use super::opening::{Arrived, Opening, Serve};
+use super::opening::{Opening, Serve};
+use super::reading::Arrived;
 use super::{Server, WebSocketServerFactory, WebSocketServerProtocol};
 use crate::address::ListenAddress;
 use crate::error::{Error, Result};
@@ -347,7 +349,7 @@ impl Serve for Router {
     ) -> impl Future<Output = Served> + Send + 'static {
         let finding = Box::pin(async move {
             let incoming = arriving.await?;
-            let stream: AnyStream = Box::new(incoming.stream);
+            let stream = AnyStream::new(incoming.stream);
             let incoming = Incoming {
                 stream,
                 details: incoming.details,
@@ -388,6 +390,3 @@ impl<P: WebSocketServerProtocol> Route for FactoryShared<P> {
         Box::pin(opening.finish(self, arrived, counted))
     }
 }
-
-/// A stream whose type is forgotten: a route must take whatever the router is given.
-type AnyStream = Box<dyn Stream>;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Version};
 
 use crate::handshake::TransportDetails;
 use crate::options::percent;
@@ -27,6 +27,7 @@ use crate::peer::Peer;
 pub struct HttpRequest {
     pub(super) transport: TransportDetails,
     pub(super) method: Method,
+    pub(super) version: Version,
     pub(super) target: String,
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -52,6 +53,12 @@ impl HttpRequest {
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// Returns the version of HTTP: 1.1, or where the server is mounted also 2.
+    #[must_use]
+    pub fn http_version(&self) -> Version {
+        self.version
     }
 
     /// Returns the target as it came, such as `/page?language=en`.

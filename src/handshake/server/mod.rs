@@ -1,11 +1,13 @@
 //! The server's side of the opening handshake (RFC 6455 §4.2).
 //!
 //! [`check`] judges a request; [`accept`], [`deny`], [`refuse`] and [`unavailable`] make the octets
-//! of the answer, [`respond`] and [`status_page`] those to a plain request of HTTP.
+//! of the answer, [`respond`] and [`status_page`] those to a plain request of HTTP. [`into_http`]
+//! turns these octets into a response for another HTTP stack.
 
 mod accept;
 mod basic_auth;
 mod deny;
+mod fields;
 mod forwarded;
 mod headers;
 mod http_request;
@@ -26,6 +28,9 @@ use crate::peer::Peer;
 pub use accept::ConnectionAccept;
 pub use basic_auth::BasicAuth;
 pub use deny::{ConnectionDeny, deny};
+pub use fields::into_http;
+#[cfg(feature = "hyper")]
+pub(crate) use fields::{octets_of, reason};
 pub use http_request::HttpRequest;
 pub use http_response::{HttpResponse, respond};
 pub use page::{refuse, status_page, unavailable};
@@ -55,6 +60,9 @@ pub enum Checked {
 ///
 /// In Autobahn's order: method, version of HTTP, target, `Host`, `Upgrade`, `Connection`, body,
 /// version of the protocol, subprotocols, origin, key, extensions.
+///
+/// Over HTTP/2 an extended CONNECT for `websocket` takes the place of `Upgrade`, `Connection` and
+/// the key (RFC 8441 §5); another method is a plain request there.
 ///
 /// ```
 /// use motorway::handshake::{HeadLimits, HeadReader, server::{self, Checked}};
@@ -88,6 +96,9 @@ pub fn check(
 
 /// Makes the response that opens the connection (RFC 6455 §4.2.2).
 ///
+/// To an extended CONNECT it is a 200 without key and `Upgrade` (RFC 8441 §5); [`into_http`] makes
+/// fields of it.
+///
 /// # Errors
 ///
 /// Fails if the subprotocol chosen was not offered, or if a header is not valid or is one of the
@@ -109,16 +120,24 @@ pub fn accept(
     }
     let deflate = negotiate::settle(request.extensions(), options);
 
-    let mut head = HeadWriter::response(StatusCode::SWITCHING_PROTOCOLS, "Switching Protocols");
+    let is_upgrade = request.http.method != Method::CONNECT;
+    let mut head = match is_upgrade {
+        true => HeadWriter::response(StatusCode::SWITCHING_PROTOCOLS, "Switching Protocols"),
+        false => HeadWriter::response(StatusCode::OK, "OK"),
+    };
     server_header(&mut head, options);
-    head.header("Upgrade", "websocket");
-    head.header("Connection", "Upgrade");
+    if is_upgrade {
+        head.header("Upgrade", "websocket");
+        head.header("Connection", "Upgrade");
+    }
     head.headers(options.common.headers.map());
     head.headers(accept.headers.map());
     if let Some(protocol) = protocol {
         head.header("Sec-WebSocket-Protocol", protocol);
     }
-    head.header("Sec-WebSocket-Accept", accept_key(request.key()));
+    if is_upgrade {
+        head.header("Sec-WebSocket-Accept", accept_key(request.key()));
+    }
     if let Some(settled) = &deflate {
         head.header("Sec-WebSocket-Extensions", settled.answer.to_string());
     }
@@ -160,6 +179,7 @@ pub(crate) fn sent(request: &[u8], transport: TransportDetails) -> ConnectionReq
         http: HttpRequest {
             transport,
             method: Method::GET,
+            version: Version::HTTP_11,
             path,
             query,
             target,
@@ -175,13 +195,27 @@ fn examine(
     options: &ServerOptions,
     mut transport: TransportDetails,
 ) -> Result<Checked, HandshakeError> {
-    let is_plain = !head.headers().contains_key(header::UPGRADE);
+    let is_multiplexed = head.is_multiplexed();
     let method = head.method().clone();
-    if method != Method::GET && !(is_plain && method == Method::HEAD) {
+    let is_plain = match is_multiplexed {
+        true => method != Method::CONNECT,
+        false => !head.headers().contains_key(header::UPGRADE),
+    };
+    let fits = match (is_plain, is_multiplexed) {
+        (true, _) => [Method::GET, Method::HEAD].contains(&method),
+        // Without a protocol it is for a proxy (RFC 9113 §8.5).
+        (false, true) => head.protocol().is_some(),
+        (false, false) => method == Method::GET,
+    };
+    if !fits {
         return Err(HandshakeError::UnsupportedMethod);
     }
-    if head.version() != Version::HTTP_11 {
+    if !is_multiplexed && head.version() != Version::HTTP_11 {
         return Err(HandshakeError::UnsupportedHttpVersion);
+    }
+    let version = head.version();
+    if !is_plain && is_multiplexed && head.protocol() != Some("websocket") {
+        return Err(HandshakeError::UnsupportedProtocol);
     }
     let (target, headers) = head.into_parts();
     let resource = target::parse(&target)?;
@@ -193,6 +227,7 @@ fn examine(
     let http = HttpRequest {
         transport,
         method,
+        version,
         path,
         query,
         target,
@@ -209,17 +244,30 @@ fn examine(
 /// Checks what a request for an upgrade has besides.
 fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, HandshakeError> {
     let headers = &http.headers;
-    headers::upgrade(headers)?;
-    headers::connection(headers)?;
+    let is_upgrade = http.method != Method::CONNECT;
+    if is_upgrade {
+        headers::upgrade(headers)?;
+        headers::connection(headers)?;
+    }
     headers::body(headers)?;
-    let version = headers::version(headers, &options.versions)?;
+    // RFC 8441 §5 knows no other version.
+    let versions = if is_upgrade {
+        options.versions.as_slice()
+    } else {
+        &[13]
+    };
+    let version = headers::version(headers, versions)?;
     let protocols = headers::protocols(headers)?;
     let scheme = match http.transport.is_secure() {
         true => "https",
         false => "http",
     };
     let origin = headers::origin(headers, (version, scheme), options)?;
-    let key = headers::key(headers)?;
+    let key = if is_upgrade {
+        headers::key(headers)?
+    } else {
+        String::new()
+    };
     let extensions = headers::extensions(headers)?;
     Ok(Checked::Upgrade(Box::new(ConnectionRequest {
         http,

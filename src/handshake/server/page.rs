@@ -124,6 +124,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "Pages of this origin may not connect here.\n",
         StatusCode::NOT_FOUND => "There is nothing at this path.\n",
         StatusCode::METHOD_NOT_ALLOWED => "Only GET requests are answered here.\n",
+        StatusCode::NOT_IMPLEMENTED => "Only the protocol websocket is spoken here.\n",
         StatusCode::URI_TOO_LONG => "The request line is too long.\n",
         StatusCode::UPGRADE_REQUIRED => "Only WebSocket connections are served here.\n",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The head of the request is too large.\n",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 
 use super::HttpRequest;
 use crate::extension::Offer;
@@ -28,6 +28,7 @@ pub struct ConnectionRequest {
     pub(super) version: u8,
     pub(super) origin: Option<String>,
     pub(super) protocols: Vec<String>,
+    /// Empty where the request came by an extended CONNECT.
     pub(super) key: String,
     pub(super) extensions: Vec<Offer>,
 }
@@ -43,6 +44,12 @@ impl ConnectionRequest {
     #[must_use]
     pub fn transport(&self) -> &TransportDetails {
         self.http.transport()
+    }
+
+    /// Returns the version of HTTP that the request came over: 1.1, or 2 (RFC 8441).
+    #[must_use]
+    pub fn http_version(&self) -> Version {
+        self.http.http_version()
     }
 
     /// Returns the target as it came, such as `/chat?room=1`.

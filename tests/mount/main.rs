@@ -1,0 +1,6 @@
+//! Factories mounted in servers of hyper and axum.
+
+#![cfg(test)]
+
+mod axum;
+mod world;
