@@ -1,10 +1,11 @@
 //! An opening handshake on another HTTP server.
 
-use super::stream::MountedStream;
+use super::stream::take_over;
 use crate::error::{Error, Result};
 use crate::handshake::{HandshakeError, server};
-use crate::options::{CommonOptions, ServerOptions};
+use crate::options::ServerOptions;
 use crate::server::{Carried, Carrier};
+use crate::transport::AnyStream;
 use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::Full;
@@ -42,16 +43,18 @@ impl HttpCarrier {
 }
 
 impl Carrier for HttpCarrier {
-    type Stream = MountedStream;
+    type Stream = AnyStream;
 
-    async fn open(self, response: Vec<u8>) -> Result<Carried<MountedStream>> {
+    const IS_FOREIGN: bool = true;
+
+    async fn open(self, response: Vec<u8>) -> Result<Carried<AnyStream>> {
         let upgrade = self.upgrade.ok_or(HandshakeError::NotUpgradable)?;
         let response = form(&response, self.version);
         if self.reply.send(response).is_err() {
             return Err(gone());
         }
         match upgrade.await {
-            Ok(upgraded) => Ok(MountedStream::take_over(upgraded, self.version)),
+            Ok(upgraded) => Ok(take_over(upgraded, self.version)),
             // The client has left.
             Err(error) if error.is_canceled() => Err(gone()),
             Err(error) => Err(Error::Io(std::io::Error::other(error))),
@@ -61,10 +64,6 @@ impl Carrier for HttpCarrier {
     async fn answer(self, response: Vec<u8>, _: Duration) {
         // Nobody waits for it if the client has left.
         let _ = self.reply.send(form(&response, self.version));
-    }
-
-    fn set_up(stream: &MountedStream, options: &CommonOptions) {
-        stream.set_up(options);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::opening::LAST_RESPONSE;
 use crate::error::Result;
-use crate::options::CommonOptions;
 use crate::peer::Peer;
 use crate::transport::{Stream, close_stream, write_all};
 use tokio::time::{Duration, timeout};
@@ -11,17 +10,15 @@ use tokio::time::{Duration, timeout};
 pub(crate) trait Carrier: Send + 'static {
     type Stream: Stream;
 
+    /// Whether the socket was accepted elsewhere, so that nobody has set it up.
+    const IS_FOREIGN: bool = false;
+
     /// Sends the response that opens the connection.
     fn open(self, response: Vec<u8>) -> impl Future<Output = Result<Carried<Self::Stream>>> + Send;
 
     /// Sends a last response, which the client may take so long to read; whether it does or not, the
     /// connection is over.
     fn answer(self, response: Vec<u8>, time: Duration) -> impl Future<Output = ()> + Send;
-
-    /// Sets the options of a socket that was accepted elsewhere.
-    fn set_up(stream: &Self::Stream, options: &CommonOptions) {
-        let _ = (stream, options);
-    }
 }
 
 /// The stream of a connection that has opened.

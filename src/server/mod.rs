@@ -1,6 +1,5 @@
 //! Servers: the protocol trait, handlers, the factory, listening.
 
-mod any_stream;
 mod asking;
 mod bind;
 mod carrier;

@@ -15,7 +15,9 @@ use crate::handshake::server::{self, ConnectionDeny, ConnectionRequest};
 use crate::handshake::{Agreed, TransportDetails};
 use crate::observe::{HeadLog, Interest, Observation, Timings, next_id, span};
 use crate::peer::Peer;
-use crate::transport::{Driver, Facts, Stream, WebSocket, masking_key};
+use crate::socket::set_up;
+use crate::transport::{Driver, Facts, Stream, WebSocket, masking_key, tcp_below};
+use socket2::SockRef;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
@@ -199,7 +201,12 @@ impl<C: Carrier> Opening<C> {
                 return Err(error);
             }
         };
-        C::set_up(&carried.stream, &self.settings.options.common);
+        if C::IS_FOREIGN
+            && let Some(tcp) = tcp_below(&carried.stream)
+        {
+            // Fails only on a socket that is gone already.
+            let _ = set_up(&SockRef::from(tcp), &self.settings.options.common);
+        }
         early.extend(carried.early);
         if let (Peer::Unknown, Some(peer)) = (self.details.peer(), carried.peer) {
             self.details.set_peer(peer);

@@ -1,6 +1,5 @@
 //! Several factories behind one address, told apart by the path of the request.
 
-use super::any_stream::AnyStream;
 use super::bind::{Listener, bind_all, bind_shared, parse_all};
 use super::factory::{FactoryShared, Settings};
 use super::http::{Pages, pages};
@@ -15,7 +14,7 @@ use crate::handshake::server::{HttpRequest, HttpResponse, RoutePattern, path_of}
 use crate::handshake::{HandshakeError, TransportDetails};
 use crate::options::{OptionsError, ServerOptions};
 use crate::peer::Peer;
-use crate::transport::Stream;
+use crate::transport::{AnyStream, Stream};
 use http::StatusCode;
 use std::fmt;
 use std::future::ready;

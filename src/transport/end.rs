@@ -1,5 +1,6 @@
 //! The end of a connection: the closing handshake, the end of TCP, failures.
 
+use super::any_stream::AnyStream;
 use super::cork;
 use super::io::{Io, Stream, now};
 use super::pool::{Lease, SizeClass};
@@ -177,7 +178,10 @@ impl<S: Stream> Io<S> {
 }
 
 /// Returns the TCP stream that a stream is or lies on.
-fn tcp_below(stream: &dyn Any) -> Option<&TcpStream> {
+pub(crate) fn tcp_below(stream: &dyn Any) -> Option<&TcpStream> {
+    if let Some(any) = stream.downcast_ref::<AnyStream>() {
+        return tcp_below(any.as_any());
+    }
     #[cfg(feature = "rustls")]
     if let Some(tls) = stream.downcast_ref::<TlsStream<TcpStream>>() {
         return Some(tls.get_ref());

@@ -16,6 +16,7 @@
 //! Dropping a driver drops its connection at once; handles then report it as closed. Inside, only
 //! callbacks are awaited, and they are not cancelled while the server runs.
 
+mod any_stream;
 mod codec;
 mod cork;
 mod driver;
@@ -39,8 +40,10 @@ mod writer;
 
 use crate::observe::Stats;
 use crate::random;
+pub(crate) use any_stream::AnyStream;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
+pub(crate) use end::tcp_below;
 pub(crate) use handler::{Handler, impl_handler};
 pub(crate) use io::Hold;
 pub use io::Stream;

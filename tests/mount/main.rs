@@ -3,4 +3,6 @@
 #![cfg(test)]
 
 mod axum;
+mod handshake;
+mod lifecycle;
 mod world;

@@ -1,20 +1,35 @@
 //! A stream whose type is forgotten.
 
-use crate::transport::Stream;
+use super::Stream;
+use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Any stream: a route must take whatever its router is given.
-///
-/// A type of its own, since the compiler cannot see that futures which hold the box itself, with the
-/// lifetime that every trait object has, can be sent to other threads.
-pub(super) struct AnyStream(Box<dyn Stream>);
+/// Any stream: a route must take whatever its router is given, and a mounted factory what the other
+/// server has.
+pub(crate) struct AnyStream(Box<dyn Named>);
+
+/// A stream that can be asked what it is.
+trait Named: Stream {
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<S: Stream> Named for S {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
 
 impl AnyStream {
-    pub(super) fn new(stream: impl Stream) -> Self {
+    pub(crate) fn new(stream: impl Stream) -> Self {
         Self(Box::new(stream))
+    }
+
+    /// Returns the stream itself, for a look at its type.
+    pub(crate) fn as_any(&self) -> &dyn Any {
+        (*self.0).as_any()
     }
 }
 
