@@ -4,5 +4,6 @@
 
 mod axum;
 mod handshake;
+mod http2;
 mod lifecycle;
 mod world;
