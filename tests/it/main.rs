@@ -18,6 +18,7 @@ mod deflate_codec;
 mod drafts;
 #[cfg(test)]
 mod engine;
+#[cfg(test)]
 mod extended_connect;
 #[cfg(test)]
 mod fragmentation;

@@ -66,7 +66,14 @@ pub(crate) fn request(path: &str, more: &str) -> String {
 /// A frame of a client, masked with zeros (RFC 6455 §5.2).
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
-    let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    let mut frame = vec![
+        first,
+        0x80 | u8::try_from(payload.len()).unwrap(),
+        0,
+        0,
+        0,
+        0,
+    ];
     frame.extend(payload);
     frame
 }
