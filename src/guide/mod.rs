@@ -2,5 +2,13 @@
 
 #[doc = include_str!("autobahn.md")]
 pub mod autobahn {}
+#[cfg(feature = "axum")]
+#[doc = include_str!("axum.md")]
+pub mod axum {}
+#[cfg(feature = "hyper")]
+#[doc = include_str!("mounting.md")]
+pub mod mounting {}
 #[doc = include_str!("observing.md")]
 pub mod observing {}
+#[doc = include_str!("tokio_tungstenite.md")]
+pub mod tokio_tungstenite {}
