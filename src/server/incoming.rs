@@ -102,7 +102,7 @@ pub(super) async fn secure<S: Stream>(
                 details.set_peer(source.into());
             }
         }
-        Ok(tls.accept(stream).await?)
+        Ok(tls.accept_http1(stream).await?)
     });
     let secured = tokio::select! {
         biased;

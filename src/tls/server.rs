@@ -1,6 +1,6 @@
 //! TLS of servers.
 
-use super::{HTTP_1_1, Identity, Roots, TlsError, TlsStream, provider};
+use super::{HTTP_1_1, HTTP_2, Identity, Roots, TlsError, TlsStream, provider};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,6 +37,8 @@ use tokio_rustls::rustls::{self, ServerConfig};
 pub struct ServerTls {
     identities: Arc<Identities>,
     config: Arc<ServerConfig>,
+    /// The same, but that it agrees on HTTP/2 too, if that was asked for.
+    http2: Option<Arc<ServerConfig>>,
 }
 
 impl ServerTls {
@@ -51,7 +53,11 @@ impl ServerTls {
             by_name: HashMap::new(),
         })));
         let config = configure(&identities, None)?;
-        Ok(Self { identities, config })
+        Ok(Self {
+            identities,
+            config,
+            http2: None,
+        })
     }
 
     /// As [`new`](Self::new), with the identity that is in these files.
@@ -95,6 +101,16 @@ impl ServerTls {
         self.verify(verifier.allow_unauthenticated().build())
     }
 
+    /// Agrees on HTTP/2 with clients that prefer it (ALPN `h2`, RFC 9113 §3.2), in
+    /// [`accept`](Self::accept): for a server of hyper or axum that a factory is mounted in.
+    ///
+    /// Listeners of our own speak HTTP/1.1 and agree on nothing else all the same.
+    #[must_use]
+    pub fn with_http2(mut self) -> Self {
+        self.http2 = Some(with_http2(&self.config));
+        self
+    }
+
     /// Shows another identity to those who connect from now on, on servers that run already.
     ///
     /// Connections that are open are not affected. Names with an identity of their own keep it.
@@ -131,7 +147,9 @@ impl ServerTls {
 
     /// Makes the TLS handshake with a client on any stream.
     ///
-    /// Has no timeout. `listen_tls` and `serve_tls_stream` of the factory do this themselves.
+    /// Has no timeout. `listen_tls` and `serve_tls_stream` of the factory do this themselves. For a
+    /// server that the factory is mounted in, [`describe`](TlsStream::describe) makes the
+    /// [`TransportDetails`](crate::TransportDetails) that go into the extensions of its requests.
     ///
     /// # Errors
     ///
@@ -145,10 +163,16 @@ impl ServerTls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(self.config());
-        let accepted = acceptor.accept(stream).await;
-        let stream = accepted.map_err(TlsError::handshake)?;
-        Ok(TlsStream::new(stream.into()))
+        let config = self.http2.as_ref().unwrap_or(&self.config);
+        accept(Arc::clone(config), stream).await
+    }
+
+    /// As [`accept`](Self::accept), for a listener of our own.
+    pub(crate) async fn accept_http1<S>(&self, stream: S) -> Result<TlsStream<S>, TlsError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        accept(self.config(), stream).await
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
@@ -158,8 +182,24 @@ impl ServerTls {
     fn verify(mut self, verifier: BuiltVerifier) -> Result<Self, TlsError> {
         let verifier = verifier.map_err(|error| TlsError::Configuration(error.into()))?;
         self.config = configure(&self.identities, Some(verifier))?;
+        self.http2 = self.http2.map(|_| with_http2(&self.config));
         Ok(self)
     }
+}
+
+async fn accept<S>(config: Arc<ServerConfig>, stream: S) -> Result<TlsStream<S>, TlsError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let accepted = TlsAcceptor::from(config).accept(stream).await;
+    let stream = accepted.map_err(TlsError::handshake)?;
+    Ok(TlsStream::new(stream.into()))
+}
+
+fn with_http2(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.insert(0, HTTP_2.to_vec());
+    Arc::new(config)
 }
 
 type BuiltVerifier = Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError>;
