@@ -321,3 +321,29 @@ async fn five_hundred_mounted_connections_leave_nothing_behind() {
     drop(open);
     until(|| factory.connection_count() == 0 && factory.connections().is_empty()).await;
 }
+
+/// Aborts as soon as it is told anything.
+struct Abrupt;
+
+impl WebSocketServerProtocol for Abrupt {
+    async fn on_message(&mut self, ws: &motorway::WebSocket, _: Message<'_>) -> HandlerResult {
+        ws.abort();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_aborted_connection_is_reset() {
+    let factory = WebSocketServerFactory::new(|| Abrupt);
+    let app = Router::new().fallback_service(factory.clone().into_service());
+    let mounted = serve(app).await;
+    let router = motorway::Router::new().route("/", factory.clone());
+    let server = router.listen("127.0.0.1:0").await.unwrap();
+    for address in [mounted, server.local_addr()] {
+        let mut raw = Raw::connect(address).await;
+        assert!(raw.ask(request("/", "")).await.status().contains("101"));
+        raw.send(frame(0x81, b"go")).await;
+        let error = soon(raw.0.read_u8()).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+}
