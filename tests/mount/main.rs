@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod axum;
+mod chat;
 mod handshake;
 mod http2;
+mod hyper_example;
 mod lifecycle;
 mod world;
