@@ -170,6 +170,43 @@ mod tokio {
         is_sent::<motorway::TlsStream<::tokio::net::TcpStream>>();
     }
 
+    #[cfg(feature = "hyper")]
+    #[test]
+    fn names_of_mounts_are_public() {
+        use motorway::handshake::server::into_http;
+        use motorway::http::{Method, Request, Response, StatusCode, Version};
+        use motorway::{HandshakeError, HttpBody, MountedConnection, WebSocketService};
+        is_sent::<(HttpBody, MountedConnection)>();
+        is_shared::<WebSocketService<Every>>();
+        // Of an error for the client, and of one that is the server's.
+        assert_eq!(HandshakeError::UnsupportedProtocol.status(), 501);
+        assert_eq!(HandshakeError::NotUpgradable.status(), 500);
+        let response = into_http(b"HTTP/1.1 403 Forbidden\r\n\r\n", Version::HTTP_11).unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        // A server of hyper answers in tasks that may move, whatever the body of the request.
+        async fn answer(factory: WebSocketServerFactory<Every>, mut request: Request<String>) {
+            let upgraded = factory.upgrade(&mut request).await;
+            let (_, connection): (Response<HttpBody>, MountedConnection) = upgraded.unwrap();
+            let _: motorway::Result<CloseInfo> = connection.await;
+        }
+        fn spawned<F: Future + Send>(_: F) {}
+        let factory = WebSocketServerFactory::new(|| Every);
+        spawned(factory.shutdown_after(std::future::pending::<()>()));
+        let request = Request::builder().method(Method::GET).body(String::new());
+        spawned(answer(factory, request.unwrap()));
+    }
+
+    #[cfg(feature = "axum")]
+    #[test]
+    fn names_for_axum_are_public() {
+        use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+        use motorway::{NotWebSocket, WebSocketUpgrade};
+        is_sent::<WebSocketUpgrade>();
+        is_shared::<NotWebSocket>();
+        fn is_extractor<T: FromRequestParts<()> + OptionalFromRequestParts<()>>() {}
+        is_extractor::<WebSocketUpgrade>();
+    }
+
     struct Every;
 
     impl WebSocketServerProtocol for Every {

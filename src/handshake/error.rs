@@ -61,7 +61,8 @@ pub enum HandshakeError {
     /// The method is not GET (RFC 6455 §4.1).
     #[error("method is not get")]
     UnsupportedMethod,
-    /// An extended CONNECT asks for another protocol than `websocket` (RFC 9220 §3).
+    /// An extended CONNECT asks for another protocol than `websocket`; answered with 501
+    /// (RFC 9220 §3).
     #[error("protocol of the extended connect is not websocket")]
     UnsupportedProtocol,
     /// The version of HTTP is not 1.1 (RFC 6455 §4.1).
@@ -127,7 +128,7 @@ pub enum HandshakeError {
         status: StatusCode,
     },
     /// The HTTP server that has read the request gives no way to upgrade it: a layer in between has
-    /// taken it, or it does not support upgrades.
+    /// taken it, or it does not support upgrades. The client did nothing wrong, and gets 500.
     #[error("request cannot be upgraded by the server that has read it")]
     NotUpgradable,
     /// The subprotocol chosen is not one that the client offered (RFC 6455 §4.2.2, §4.1).

@@ -216,6 +216,25 @@ impl RequestHead {
     /// Makes a head of parts that another HTTP stack has read.
     ///
     /// Over HTTP/2 the target is what `:path` says, and `Host` what `:authority` does.
+    ///
+    /// ```
+    /// use motorway::handshake::RequestHead;
+    /// use motorway::handshake::server::{self, Checked};
+    /// use motorway::http::{HeaderMap, HeaderValue, Method, Version};
+    /// use motorway::{Peer, ServerOptions, TransportDetails};
+    ///
+    /// let mut fields = HeaderMap::new();
+    /// fields.insert("host", HeaderValue::from_static("example.com"));
+    /// fields.insert("sec-websocket-version", HeaderValue::from_static("13"));
+    /// let head = RequestHead::new(Method::CONNECT, "/chat".to_owned(), Version::HTTP_2, fields)
+    ///     .with_protocol("websocket".to_owned());
+    ///
+    /// let details = TransportDetails::server(Peer::Unknown);
+    /// match server::check(head, &ServerOptions::default(), details) {
+    ///     Checked::Upgrade(request) => assert_eq!(request.http_version(), Version::HTTP_2),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// ```
     #[must_use]
     pub fn new(method: Method, target: String, version: Version, headers: HeaderMap) -> Self {
         Self {
@@ -227,7 +246,8 @@ impl RequestHead {
         }
     }
 
-    /// Sets the protocol that an extended CONNECT asks for, `:protocol` (RFC 8441 §4).
+    /// Sets the protocol that an extended CONNECT asks for, `:protocol` (RFC 8441 §4). Default: none,
+    /// which is that of every request over HTTP/1.1.
     #[must_use]
     pub fn with_protocol(mut self, protocol: impl Into<Option<String>>) -> Self {
         self.protocol = protocol.into();

@@ -174,6 +174,19 @@ impl fmt::Debug for WebSocketUpgrade {
 
 /// The rejection of [`WebSocketUpgrade`]: the request is a plain one, and is answered with 426, over
 /// HTTP/2 with 400.
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect, Response};
+/// use motorway::{NotWebSocket, WebSocketUpgrade};
+///
+/// async fn enter(upgrade: Result<WebSocketUpgrade, NotWebSocket>) -> Response {
+///     match upgrade {
+///         Ok(upgrade) => upgrade.on_upgrade(|ws| async move { Ok(ws.send("welcome").await?) }).await,
+///         Err(_) => Redirect::to("/help").into_response(),
+///     }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(enter));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("request does not ask for a websocket")]
 pub struct NotWebSocket(Version);

@@ -14,7 +14,8 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use tokio::time::Duration;
 
-/// The body of the responses that a mounted factory makes: all of it at once.
+/// The body of the responses that a mounted factory makes: all of it at once, which for a WebSocket
+/// is nothing.
 pub type HttpBody = Full<Bytes>;
 
 /// Gives the response to the other server, and takes its stream.

@@ -7,10 +7,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A connection of [`WebSocketServerFactory::upgrade`](crate::WebSocketServerFactory::upgrade), which
-/// is to be run in a task of its own; resolves when it has ended.
+/// is to be run in a task of its own; resolves when it has ended, and says how.
+///
+/// ```
+/// # use motorway::{CloseInfo, MountedConnection};
+/// fn run(connection: MountedConnection) {
+///     tokio::spawn(async move {
+///         match connection.await {
+///             Ok(info) => println!("{info}"),
+///             Err(error) => eprintln!("not opened: {error:?}"),
+///         }
+///     });
+/// }
+/// ```
+///
+/// # Errors
 ///
 /// Fails if it never opened: the request was refused or denied, was not one for WebSocket, or the
-/// other server did not hand over its stream.
+/// other server did not hand over its stream. An open connection that is lost is no error: it is told
+/// by the `CloseInfo`.
 ///
 /// # Cancel safety
 ///

@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// A factory as a `tower::Service`; see
-/// [`into_service`](crate::WebSocketServerFactory::into_service).
+/// A factory as a `tower::Service` of `http::Request`s, whatever their body; always ready, never
+/// fails, and cheap to clone. See [`into_service`](crate::WebSocketServerFactory::into_service).
 pub struct WebSocketService<P> {
     factory: WebSocketServerFactory<P>,
 }
@@ -20,8 +20,9 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Makes a service of the factory, which can be nested at any path of axum, or be given to a
     /// server of hyper.
     ///
-    /// It answers as [`upgrade`](Self::upgrade) does, and runs connections in tasks of the runtime. A
-    /// callback that runs is not dropped when the client leaves.
+    /// It answers as [`upgrade`](Self::upgrade) does, plain requests included, and runs connections in
+    /// tasks of the runtime. A callback that runs is not dropped when the client leaves. Where the
+    /// request cannot be upgraded, the client gets 500, and an error is logged.
     ///
     /// ```
     /// # #[cfg(feature = "axum")] {

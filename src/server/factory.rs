@@ -339,12 +339,37 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Shuts down what the factory serves without a [`Server`]: connections of
     /// [`serve_stream`](Self::serve_stream), and those mounted in another HTTP server. Answers
     /// opening handshakes with 503 from now on, for good, closes every connection with this code and
-    /// reason, and waits for them and their callbacks until the deadline, at which what is left is
-    /// dropped.
+    /// reason, and waits for them and their callbacks until the deadline, counted from the first
+    /// poll, at which what is left is dropped.
+    ///
+    /// A reason longer than 123 octets is cut at a character boundary. Connections of a `Server` go
+    /// on; it has a [`shutdown`](Server::shutdown) of its own.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use motorway::{CloseCode, Connector, WebSocketServerFactory};
+    /// use std::time::Duration;
+    ///
+    /// let factory = WebSocketServerFactory::from_handler(|mut ws| async move {
+    ///     while ws.recv().await?.is_some() {}
+    ///     Ok(())
+    /// });
+    /// let (near, far) = tokio::io::duplex(1 << 16);
+    /// tokio::spawn(factory.serve_stream(near));
+    /// let mut ws = Connector::new("ws://localhost/")?.connect_stream(far).await?;
+    /// let (_, shut_down) = tokio::join!(
+    ///     ws.recv(),
+    ///     factory.shutdown(1012, "restarting", Duration::from_secs(5)),
+    /// );
+    /// shut_down?;
+    /// assert_eq!(ws.handle().closed().await.code, CloseCode::SERVICE_RESTART);
+    /// # Ok::<_, motorway::Error>(()) })?; Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Fails if the code must not be sent, and does nothing then.
+    /// Fails if the code must not be sent, and does nothing then: allowed are 1000–1003, 1007–1014
+    /// and 3000–4999.
     ///
     /// # Cancel safety
     ///
@@ -365,9 +390,27 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     /// Waits for `stop`, whatever its output, and then [shuts down](Self::shutdown): with 1001, and
     /// 10 seconds for the connections to close.
     ///
-    /// For the HTTP server that the factory is mounted in, which is to stop after that:
-    /// `axum::serve(listener, app).with_graceful_shutdown(factory.shutdown_after(stop))`. Of several
-    /// factories, let one wait for the other: `first.shutdown_after(second.shutdown_after(stop))`.
+    /// For the HTTP server that the factory is mounted in, which is to stop after that; it goes on to
+    /// accept meanwhile, but for opening handshakes. Of several factories, let one wait for the
+    /// other: `first.shutdown_after(second.shutdown_after(stop))`. What is returned holds the
+    /// factory's connections, not the factory, and may outlive it.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "axum")]
+    /// # async fn example(listener: tokio::net::TcpListener) -> std::io::Result<()> {
+    /// let factory = motorway::WebSocketServerFactory::from_handler(|mut ws| async move {
+    ///     Ok(ws.send("welcome").await?)
+    /// });
+    /// let app = axum::Router::new().route_service("/", factory.clone().into_service());
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(factory.shutdown_after(tokio::signal::ctrl_c()))
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before `stop` resolves, it does nothing; later, as `shutdown`.
     pub fn shutdown_after<F>(&self, stop: F) -> impl Future<Output = ()> + Send + use<P, F>
     where
         F: Future + Send,

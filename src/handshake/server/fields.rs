@@ -11,7 +11,7 @@ use crate::handshake::{HandshakeError, HeadLimits, HeadReader};
 /// version of the request.
 ///
 /// `Connection` is left to that stack, but where there is `Upgrade`. HTTP/2 has neither (RFC 9113
-/// §8.2.2), nor therefore 426, which becomes 400. `Content-Length` stays.
+/// §8.2.2), nor therefore 426, which becomes 400. `Content-Length` stays. The reason phrase is lost.
 ///
 /// ```
 /// use motorway::http::Version;

@@ -46,7 +46,8 @@ impl ConnectionRequest {
         self.http.transport()
     }
 
-    /// Returns the version of HTTP that the request came over: 1.1, or 2 (RFC 8441).
+    /// Returns the version of HTTP that the request came over: 1.1, or, mounted in a server of HTTP/2,
+    /// 2 (RFC 8441). That of the WebSocket protocol is [`version`](Self::version).
     #[must_use]
     pub fn http_version(&self) -> Version {
         self.http.http_version()
