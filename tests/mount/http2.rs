@@ -16,13 +16,21 @@ use motorway::{
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// Connects, and waits until the server's settings are here.
 async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(address).await.unwrap();
+    connect_on(TcpStream::connect(address).await.unwrap()).await
+}
+
+/// As `connect`, on a stream that is connected.
+pub(crate) async fn connect_on<S>(stream: S) -> SendRequest<Bytes>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = h2::client::Builder::new();
     // A stream that is not read is not to use up the window of all.
     builder
@@ -55,7 +63,7 @@ fn send(
 }
 
 /// One WebSocket on a connection, by hand.
-struct Ws {
+pub(crate) struct Ws {
     headers: HeaderMap,
     output: SendStream<Bytes>,
     input: RecvStream,
@@ -63,7 +71,7 @@ struct Ws {
 }
 
 impl Ws {
-    async fn open(sender: &mut SendRequest<Bytes>, request: Request<()>) -> Self {
+    pub(crate) async fn open(sender: &mut SendRequest<Bytes>, request: Request<()>) -> Self {
         let (response, output) = send(sender, request);
         let (head, input) = soon(response).await.unwrap().into_parts();
         assert_eq!(head.status, StatusCode::OK);
@@ -75,7 +83,7 @@ impl Ws {
         }
     }
 
-    fn send(&mut self, octets: Vec<u8>) {
+    pub(crate) fn send(&mut self, octets: Vec<u8>) {
         self.output.send_data(octets.into(), false).unwrap();
     }
 
@@ -87,7 +95,7 @@ impl Ws {
     }
 
     /// Reads so many octets.
-    async fn octets(&mut self, length: usize) -> Vec<u8> {
+    pub(crate) async fn octets(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
             let data = soon(self.input.data()).await.unwrap().unwrap();
             self.input

@@ -4,8 +4,11 @@
 
 mod axum;
 mod chat;
+mod details;
 mod handshake;
 mod http2;
 mod hyper_example;
 mod lifecycle;
+#[cfg(feature = "rustls")]
+mod tls;
 mod world;
