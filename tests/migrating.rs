@@ -85,6 +85,21 @@ async fn pings_are_answered_here_whatever_a_handler_waits_for() {
     assert!(pinging.await.unwrap().is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_dropped_there_may_have_queued_its_message() {
+    let (near, far) = duplex(64);
+    let connecting = client_async("ws://localhost/", far);
+    let (theirs, peer) = tokio::join!(accept_async(near), connecting);
+    let (mut theirs, (mut peer, _)) = (theirs.unwrap(), peer.unwrap());
+    let long = tungstenite::Message::text("a".repeat(1000));
+    // Nobody reads, so it waits.
+    let sending = timeout(Duration::from_secs(1), theirs.send(long.clone()));
+    assert!(sending.await.is_err());
+    let (flushed, received) = tokio::join!(theirs.flush(), peer.next());
+    flushed.unwrap();
+    assert_eq!(received.unwrap().unwrap(), long);
+}
+
 #[tokio::test]
 async fn faults_of_the_peer_are_not_told_there() {
     let small = WebSocketConfig::default().max_message_size(Some(4));

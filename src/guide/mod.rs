@@ -1,4 +1,8 @@
 //! Pages to read; there is nothing to call here.
+//!
+//! For those who come from elsewhere, with old names and code beside new: [Autobahn](autobahn),
+//! [tokio-tungstenite](tokio_tungstenite), and with the feature `axum` `axum::extract::ws`. About one
+//! matter each: [what happens](observing), and with the feature `hyper` mounting in other servers.
 
 #[doc = include_str!("autobahn.md")]
 pub mod autobahn {}

@@ -23,7 +23,8 @@ use std::sync::LazyLock;
 /// Over HTTP/1.1 the route must take GET, over HTTP/2 (axum's feature `http2`) CONNECT: `axum::routing::any`
 /// takes both. Who asks is known if the app is served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`, or if a layer puts a
-/// [`TransportDetails`](crate::TransportDetails) into the extensions.
+/// [`TransportDetails`](crate::TransportDetails) into the extensions. For those who come from
+/// `axum::extract::ws` there is [a page](crate::guide::axum).
 ///
 /// ```
 /// use axum::extract::{Path, State};

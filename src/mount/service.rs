@@ -22,7 +22,8 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
     ///
     /// It answers as [`upgrade`](Self::upgrade) does, plain requests included, and runs connections in
     /// tasks of the runtime. A callback that runs is not dropped when the client leaves. Where the
-    /// request cannot be upgraded, the client gets 500, and an error is logged.
+    /// request cannot be upgraded, the client gets 500, and an error is logged. See
+    /// [Mounting](crate::guide::mounting).
     ///
     /// ```
     /// # #[cfg(feature = "axum")] {
