@@ -1,6 +1,8 @@
 //! The errors of this crate as its users see them.
 
 mod connect;
+#[cfg(feature = "tokio")]
+mod hub;
 
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseCause, CloseInfo, ProtocolError, SendError, TimeoutKind};
@@ -12,6 +14,8 @@ use crate::options::OptionsError;
 use crate::tls::TlsError;
 pub use connect::ConnectError;
 use http::{HeaderMap, StatusCode};
+#[cfg(feature = "tokio")]
+pub use hub::HubError;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -83,6 +87,10 @@ pub enum Error {
     /// A message that was to be received as text is not UTF-8; here it is.
     #[error("message is not UTF-8")]
     NotUtf8(Payload<'static>),
+    /// A hub does not do what it was asked to.
+    #[cfg(feature = "tokio")]
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// A callback of the protocol refused the connection or failed before it was open.
     #[error("callback failed")]
     Handler(#[source] Box<dyn StdError + Send + Sync>),
@@ -172,6 +180,8 @@ impl fmt::Debug for Error {
             Self::TlsUnsupported => return f.write_str("TlsUnsupported"),
             Self::ReadAheadFull { octets } => ("ReadAheadFull", octets),
             Self::NotUtf8(payload) => ("NotUtf8", payload),
+            #[cfg(feature = "tokio")]
+            Self::Hub(error) => ("Hub", error),
             Self::Handler(error) => ("Handler", error),
         };
         f.debug_tuple(name).field(value).finish()

@@ -24,6 +24,8 @@ mod client;
 mod error;
 #[cfg(feature = "tokio")]
 pub mod guide;
+#[cfg(feature = "tokio")]
+mod hub;
 #[cfg(feature = "hyper")]
 mod mount;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
@@ -73,8 +75,12 @@ pub use client::{
     Attempt, Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
     WebSocketClientProtocol, connect,
 };
+#[cfg(feature = "tokio")]
+pub use error::HubError;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
+#[cfg(feature = "tokio")]
+pub use hub::{Hub, HubEvent, HubEvents, Overflow, Publication, Published};
 #[cfg(feature = "hyper")]
 pub use mount::{HttpBody, MountedConnection, WebSocketService};
 #[cfg(feature = "axum")]

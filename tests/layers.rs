@@ -34,7 +34,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     ],
     &[("stream", &[])],
     &[("server", &[]), ("client", &[])],
-    &[("testing", &[]), ("mount", &[])],
+    &[("testing", &[]), ("hub", &[]), ("mount", &[])],
     // Pages, which import nothing.
     &[("guide", &[])],
 ];

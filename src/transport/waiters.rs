@@ -66,6 +66,12 @@ impl Waiters {
         }
     }
 
+    /// Wakes this with the others that have this wish.
+    pub(super) fn wake(&mut self, wish: Wish, waker: Waker) {
+        // Not to be taken back, so its place does not matter.
+        let _ = self.queue(wish).enter(waker);
+    }
+
     /// Takes out those who have this wish, to be woken.
     pub(super) fn take(&mut self, wish: Wish) -> Vec<Waker> {
         if self.0.is_none() {

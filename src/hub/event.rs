@@ -1,0 +1,94 @@
+//! Who joins and leaves.
+
+use crate::transport::WebSocket;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Something that has happened to the membership of a topic, on this node.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum HubEvent {
+    /// A connection has joined a topic.
+    #[non_exhaustive]
+    Joined {
+        /// The topic.
+        topic: Arc<str>,
+        /// The connection.
+        ws: WebSocket,
+    },
+    /// A connection has left a topic, or has ended.
+    #[non_exhaustive]
+    Left {
+        /// The topic.
+        topic: Arc<str>,
+        /// The connection.
+        ws: WebSocket,
+    },
+    /// So many events were lost, since they were not received in time.
+    Lagged(u64),
+}
+
+/// Joins and leaves as they happen; see [`Hub::events`](super::Hub::events).
+pub struct HubEvents(broadcast::Receiver<HubEvent>);
+
+impl HubEvents {
+    /// Waits for the next event; `None` once the hub is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing.
+    pub async fn next(&mut self) -> Option<HubEvent> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(lost)) => Some(HubEvent::Lagged(lost)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl fmt::Debug for HubEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubEvents").finish_non_exhaustive()
+    }
+}
+
+/// Where events come from.
+#[derive(Debug)]
+pub(super) struct Events(broadcast::Sender<HubEvent>);
+
+impl Events {
+    pub(super) fn listen(&self) -> HubEvents {
+        HubEvents(self.0.subscribe())
+    }
+
+    pub(super) fn joined(&self, topic: &Arc<str>, ws: &WebSocket) {
+        self.tell(|| HubEvent::Joined {
+            topic: Arc::clone(topic),
+            ws: ws.clone(),
+        });
+    }
+
+    pub(super) fn left(&self, topic: &Arc<str>, ws: &WebSocket) {
+        self.tell(|| HubEvent::Left {
+            topic: Arc::clone(topic),
+            ws: ws.clone(),
+        });
+    }
+
+    fn tell(&self, event: impl FnOnce() -> HubEvent) {
+        if self.0.receiver_count() > 0 {
+            // Nobody may listen any more.
+            let _ = self.0.send(event());
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(EVENTS))
+    }
+}
+
+/// How many events wait for who receives them slowly.
+const EVENTS: usize = 4096;

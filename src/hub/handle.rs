@@ -1,0 +1,270 @@
+//! The handle of a hub.
+
+use super::event::HubEvents;
+use super::inner::{Inner, check};
+use super::overflow::Overflow;
+use super::publication::{Publication, Published};
+use crate::error::HubError;
+use crate::transport::WebSocket;
+use std::fmt;
+use std::sync::Arc;
+
+/// Topics that connections join, and that messages are published to.
+///
+/// Cheap to clone: the clones are one hub. Connections of any kind can join, those of a listening
+/// server, of mounted factories, of clients, of streams; a connection leaves by itself when it ends.
+///
+/// ```
+/// use motorway::{HandlerResult, Hub, Message, WebSocket, WebSocketServerFactory, WebSocketServerProtocol};
+///
+/// struct Chat(Hub);
+///
+/// impl WebSocketServerProtocol for Chat {
+///     async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
+///         self.0.join(ws, "lobby")?;
+///         Ok(())
+///     }
+///
+///     async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+///         self.0.publish_except(ws, "lobby", message).await?;
+///         Ok(())
+///     }
+/// }
+///
+/// let hub = Hub::in_memory();
+/// let factory = WebSocketServerFactory::new(move || Chat(hub.clone()));
+/// ```
+///
+/// # What you can rely on
+///
+/// 1. A message is framed once, whatever the number of members, and compressed once for all that can
+///    share the result.
+/// 2. Publishing waits for no slow connection: what such a one does not take is for its
+///    [`Overflow`] policy.
+/// 3. What one task publishes to a topic reaches each member in that order; all members of a topic
+///    get its publications of this node in the same order.
+/// 4. Many publications to a connection that has not been written to yet leave in one write.
+/// 5. Delivered at most once: what is queued may be lost with the connection.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+impl Hub {
+    /// Makes a hub for the connections of this process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Sets the overflow policy of connections that come to the hub from now on and have none of
+    /// their own; to begin with they are closed with 1013.
+    pub fn set_default_overflow(&self, overflow: Overflow) {
+        self.0.set_default_overflow(overflow);
+    }
+
+    /// Sets the overflow policy of a connection, from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is closing or closed.
+    pub fn set_overflow(&self, ws: &WebSocket, overflow: Overflow) -> Result<(), HubError> {
+        self.0.enter(ws)?.set_overflow(overflow);
+        Ok(())
+    }
+
+    /// Adds a connection to a topic; tells whether it was not there before. It leaves by itself when
+    /// it ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the topic has not 1 to 256 octets, if the connection is closing or closed, or if it
+    /// has joined 1,024 topics.
+    pub fn join(&self, ws: &WebSocket, topic: impl AsRef<str>) -> Result<bool, HubError> {
+        self.0.join(ws, topic.as_ref())
+    }
+
+    /// Takes a connection out of a topic; tells whether it was there.
+    pub fn leave(&self, ws: &WebSocket, topic: impl AsRef<str>) -> bool {
+        self.0.leave(ws.id(), topic.as_ref())
+    }
+
+    /// Publishes to all members of a topic.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the topic has not 1 to 256 octets.
+    ///
+    /// # Cancel safety
+    ///
+    /// Published at the first poll; does not wait.
+    pub async fn publish(
+        &self,
+        topic: impl AsRef<str>,
+        publication: impl Into<Publication>,
+    ) -> Result<Published, HubError> {
+        self.publish_now(topic.as_ref(), &publication.into(), None)
+    }
+
+    /// Publishes to all members of a topic but this connection.
+    ///
+    /// Waits as [`publish_from`](Self::publish_from) does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the topic has not 1 to 256 octets.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has published nothing.
+    pub async fn publish_except(
+        &self,
+        ws: &WebSocket,
+        topic: impl AsRef<str>,
+        publication: impl Into<Publication>,
+    ) -> Result<Published, HubError> {
+        self.until_room(ws).await;
+        self.publish_now(topic.as_ref(), &publication.into(), Some(ws.id()))
+    }
+
+    /// Publishes to all members of a topic, on behalf of this connection: with
+    /// [`Overflow::wait`] it waits until the connection keeps up with what is sent to itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the topic has not 1 to 256 octets.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has published nothing.
+    pub async fn publish_from(
+        &self,
+        ws: &WebSocket,
+        topic: impl AsRef<str>,
+        publication: impl Into<Publication>,
+    ) -> Result<Published, HubError> {
+        self.until_room(ws).await;
+        self.publish_now(topic.as_ref(), &publication.into(), None)
+    }
+
+    /// Publishes to every connection of the hub, whatever topics it has joined.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail at present.
+    ///
+    /// # Cancel safety
+    ///
+    /// Published at the first poll; does not wait.
+    pub async fn broadcast(
+        &self,
+        publication: impl Into<Publication>,
+    ) -> Result<Published, HubError> {
+        Ok(self.0.broadcast(&publication.into()))
+    }
+
+    /// Returns the connections that have joined a topic, on this node.
+    #[must_use]
+    pub fn members(&self, topic: impl AsRef<str>) -> Vec<WebSocket> {
+        let topic = self.0.topic(topic.as_ref());
+        let members = topic.map(|topic| {
+            let members = topic.members();
+            members
+                .list()
+                .iter()
+                .map(|member| member.ws.clone())
+                .collect()
+        });
+        members.unwrap_or_default()
+    }
+
+    /// Returns how many connections have joined a topic, on this node.
+    #[must_use]
+    pub fn member_count(&self, topic: impl AsRef<str>) -> usize {
+        let topic = self.0.topic(topic.as_ref());
+        topic.map_or(0, |topic| topic.members().len())
+    }
+
+    /// Tells whether a connection has joined a topic.
+    #[must_use]
+    pub fn is_member(&self, ws: &WebSocket, topic: impl AsRef<str>) -> bool {
+        let topic = self.0.topic(topic.as_ref());
+        topic.is_some_and(|topic| topic.members().contains(ws.id()))
+    }
+
+    /// Returns the topics that have members on this node.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.0.topic_names()
+    }
+
+    /// Returns the topics that a connection has joined.
+    #[must_use]
+    pub fn topics_of(&self, ws: &WebSocket) -> Vec<Arc<str>> {
+        let member = self.0.member(ws.id());
+        let joined = member.as_ref().map(|member| member.topics());
+        let joined = joined.as_ref().and_then(|joined| joined.as_ref());
+        let names = joined.map(|topics| topics.iter().map(|topic| Arc::clone(&topic.name)));
+        names.map(Iterator::collect).unwrap_or_default()
+    }
+
+    /// Returns how many topics have members on this node.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.0.counts().0
+    }
+
+    /// Returns how many connections the hub knows on this node: those that have joined a topic since
+    /// they opened, or have an overflow policy of their own.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.0.counts().1
+    }
+
+    /// Listens to joins and leaves on this node from now on, up to 4,096 of which wait to be received.
+    ///
+    /// ```
+    /// use motorway::{Hub, HubEvent};
+    ///
+    /// async fn log(hub: Hub) {
+    ///     let mut events = hub.events();
+    ///     drop(hub);
+    ///     while let Some(event) = events.next().await {
+    ///         match event {
+    ///             HubEvent::Joined { topic, ws, .. } => println!("{} joins {topic}", ws.peer()),
+    ///             HubEvent::Left { topic, ws, .. } => println!("{} leaves {topic}", ws.peer()),
+    ///             event => println!("{event:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> HubEvents {
+        self.0.events.listen()
+    }
+
+    /// Waits until a connection has room, if its policy is to wait.
+    async fn until_room(&self, ws: &WebSocket) {
+        if self.0.member(ws.id()).is_some_and(|member| member.waits()) {
+            ws.room().await;
+        }
+    }
+
+    fn publish_now(
+        &self,
+        topic: &str,
+        publication: &Publication,
+        except: Option<u64>,
+    ) -> Result<Published, HubError> {
+        check(topic)?;
+        Ok(self.0.publish(topic, publication, except))
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (topics, connections) = self.0.counts();
+        f.debug_struct("Hub")
+            .field("topics", &topics)
+            .field("connections", &connections)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! What is published arrives, once, in order, at whom it is for.
+
+use crate::world::{World, soon};
+use motorway::{Bytes, Hub, Message, PreparedMessage, Publication, Published};
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Only the counts that matter.
+fn counts(published: Published) -> (usize, usize, usize) {
+    (published.sent, published.skipped, published.dropped)
+}
+
+#[tokio::test]
+async fn every_member_gets_it_once() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let mut clients = Vec::new();
+    for place in 0..10 {
+        let (ws, client) = world.open().await;
+        hub.join(&ws, if place < 7 { "a" } else { "b" }).unwrap();
+        clients.push((ws, client));
+    }
+    let published = hub.publish("a", "to seven").await.unwrap();
+    assert_eq!(counts(published), (7, 0, 0));
+    assert_eq!(counts(hub.publish("nobody", "x").await.unwrap()), (0, 0, 0));
+    let sender = clients[3].0.clone();
+    let published = hub.publish_except(&sender, "a", "to six").await.unwrap();
+    assert_eq!(counts(published), (6, 1, 0));
+    let published = hub.broadcast("to all").await.unwrap();
+    assert_eq!(counts(published), (10, 0, 0));
+    for (place, (_, client)) in clients.iter_mut().enumerate() {
+        if place < 7 {
+            assert_eq!(client.text().await, "to seven");
+        }
+        if place < 7 && place != 3 {
+            assert_eq!(client.text().await, "to six");
+        }
+        assert_eq!(client.text().await, "to all");
+        assert!(client.is_quiet().await);
+    }
+}
+
+#[tokio::test]
+async fn anything_that_makes_a_message_is_published() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open().await;
+    hub.join(&ws, "a").unwrap();
+    hub.publish("a", "text").await.unwrap();
+    hub.publish("a", String::from("owned")).await.unwrap();
+    hub.publish("a", Message::from("message")).await.unwrap();
+    hub.publish("a", PreparedMessage::new("prepared"))
+        .await
+        .unwrap();
+    hub.publish("a", Publication::new("keyed").key("k").uncompressed())
+        .await
+        .unwrap();
+    for text in ["text", "owned", "message", "prepared", "keyed"] {
+        assert_eq!(client.text().await, text);
+    }
+    hub.publish("a", &[1_u8, 2][..]).await.unwrap();
+    hub.publish("a", vec![3]).await.unwrap();
+    hub.publish("a", Bytes::from_static(&[4])).await.unwrap();
+    for payload in [&[1, 2][..], &[3], &[4]] {
+        assert_eq!(client.frame().await, (0x82, payload.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn publications_between_messages_keep_their_order() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open_holding(100).await;
+    hub.join(&ws, "a").unwrap();
+    for number in 0..100 {
+        hub.publish("a", format!("p{number}")).await.unwrap();
+        ws.send(format!("s{number}")).await.unwrap();
+    }
+    for number in 0..100 {
+        assert_eq!(client.text().await, format!("p{number}"));
+        assert_eq!(client.text().await, format!("s{number}"));
+    }
+}
+
+#[tokio::test]
+async fn a_closing_connection_is_skipped() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open().await;
+    hub.join(&ws, "a").unwrap();
+    ws.close(1000, "").await.unwrap();
+    assert_eq!(counts(hub.publish("a", "late").await.unwrap()), (0, 1, 0));
+    assert_eq!(client.frame().await.0, 0x88);
+}
+
+#[tokio::test]
+async fn what_is_sent_in_parts_is_not_torn() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open().await;
+    hub.join(&ws, "a").unwrap();
+    let mut writer = ws.begin_message(motorway::MessageKind::Text).await.unwrap();
+    writer.write(b"one ").await.unwrap();
+    let published = hub.publish("a", "between").await.unwrap();
+    assert_eq!(counts(published), (1, 0, 0));
+    writer.write(b"message").await.unwrap();
+    writer.finish().await.unwrap();
+    hub.publish("a", "behind").await.unwrap();
+    let mut frames = Vec::new();
+    loop {
+        let (first, payload) = client.frame().await;
+        frames.push((first, String::from_utf8(payload).unwrap()));
+        if frames.last().unwrap().1 == "behind" {
+            break;
+        }
+    }
+    let whole: String = frames
+        .iter()
+        .take(frames.len() - 2)
+        .map(|(_, text)| &**text)
+        .collect();
+    assert_eq!(whole, "one message");
+    assert_eq!(frames[frames.len() - 2], (0x81, "between".to_owned()));
+}
+
+/// Counts the writes on a stream.
+struct Counting<S>(S, Arc<AtomicUsize>);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counting<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.0).poll_write(context, octets)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[tokio::test]
+async fn many_publications_leave_in_one_write() {
+    let (hub, writes) = (Hub::in_memory(), Arc::new(AtomicUsize::new(0)));
+    let joined = hub.clone();
+    let factory = motorway::WebSocketServerFactory::from_handler(move |mut ws| {
+        let joined = joined.clone();
+        async move {
+            joined.join(ws.handle(), "a")?;
+            while ws.recv().await?.is_some() {}
+            Ok(())
+        }
+    });
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let counting = Counting(ours, Arc::clone(&writes));
+    tokio::spawn(factory.serve_stream(counting));
+    let connector = motorway::Connector::new("ws://localhost/").unwrap();
+    let mut client = soon(connector.connect_stream(theirs)).await.unwrap();
+    crate::world::until(|| hub.member_count("a") == 1).await;
+    let before = writes.load(Ordering::SeqCst);
+    for number in 0..1000 {
+        hub.publish("a", number.to_string()).await.unwrap();
+    }
+    for number in 0..1000 {
+        let text = soon(client.recv_text()).await.unwrap().unwrap();
+        assert_eq!(text, number.to_string());
+    }
+    assert_eq!(writes.load(Ordering::SeqCst) - before, 1);
+}

@@ -1,0 +1,9 @@
+//! Hubs: topics, delivery, overflow, in one process.
+
+#![cfg(test)]
+
+mod churn;
+mod delivery;
+mod membership;
+mod overflow;
+mod world;
