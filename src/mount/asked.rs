@@ -49,8 +49,11 @@ impl Asked {
     }
 
     /// Fails if the server that has read the request gives no way to upgrade it.
+    ///
+    /// None does for HTTP/1.0, which is the client's fault, and refused as such later.
     pub(super) fn check_upgrade(&self) -> Result<(), HandshakeError> {
-        match self.upgrade.is_none() && !self.is_plain() {
+        let is_allowed = self.head.version() >= Version::HTTP_11;
+        match is_allowed && self.upgrade.is_none() && !self.is_plain() {
             true => Err(HandshakeError::NotUpgradable),
             false => Ok(()),
         }

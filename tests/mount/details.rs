@@ -117,3 +117,20 @@ async fn a_service_shows_the_status_page_to_plain_requests() {
     let refused = service.oneshot(plain.body(()).unwrap()).await.unwrap();
     assert_eq!(refused.status(), 426);
 }
+
+#[tokio::test]
+async fn what_cannot_be_upgraded_by_the_clients_fault_is_refused_as_such() {
+    let enter =
+        async |upgrade: WebSocketUpgrade| upgrade.serve(&factory(ServerOptions::default())).await;
+    let app = Router::new()
+        .route_service("/service", factory(ServerOptions::default()).into_service())
+        .route("/extractor", any(enter));
+    let address = serve(app).await;
+    for path in ["/service", "/extractor"] {
+        let mut raw = Raw::connect(address).await;
+        // hyper upgrades no request of HTTP/1.0.
+        let asked = request(path, "").replace("HTTP/1.1", "HTTP/1.0");
+        let answer = raw.ask(asked).await;
+        assert!(answer.status().contains("505"), "{}", answer.status());
+    }
+}
