@@ -11,8 +11,8 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Router, routing};
 use motorway::{
-    CloseInfo, HandlerError, HandlerResult, Message, PreparedMessage, ServerOptions, WebSocket,
-    WebSocketServerFactory, WebSocketServerProtocol, WebSocketUpgrade,
+    CloseInfo, HandlerError, HandlerResult, Message, PreparedMessage, SendError, ServerOptions,
+    WebSocket, WebSocketServerFactory, WebSocketServerProtocol, WebSocketUpgrade,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -93,7 +93,7 @@ impl Room {
         for ws in self.guests.values() {
             // Who does not keep up has more than 256 KiB waiting by now, and would miss this event.
             // Such a connection is dropped instead: its page comes again, and gets the history.
-            if ws.try_send_prepared(&event).is_err() {
+            if let Err(SendError::Full { .. }) = ws.try_send_prepared(&event) {
                 ws.abort();
             }
         }

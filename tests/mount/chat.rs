@@ -270,15 +270,18 @@ async fn who_does_not_read_is_dropped_and_holds_up_nobody() {
 #[tokio::test]
 async fn a_shutdown_closes_everybody_and_waits() {
     let chat = Chat::start().await;
-    let (ada, _) = chat.enter("lobby/Ada").await;
-    let (bob, _) = chat.enter("attic/Bob").await;
+    let mut pages = Vec::new();
+    for path in ["attic/Cleo", "lobby/Ada", "lobby/Bob", "lobby/Dora"] {
+        pages.push(chat.enter(path).await.0);
+    }
     chat.stop.send(()).unwrap();
-    for page in [ada, bob] {
-        let (code, reason) = page.end().await;
-        assert_eq!(
-            (code, &*reason),
-            (CloseCode::GOING_AWAY, "server shuts down")
-        );
+    // Those who leave first are told to others who are closing, and disturb nothing.
+    for mut page in pages {
+        while let Some(_event) = soon(page.0.recv()).await.unwrap() {}
+        let info = page.0.close_info().unwrap();
+        assert!(info.was_clean, "{info}");
+        assert_eq!(info.code, CloseCode::GOING_AWAY);
+        assert_eq!(info.reason, "server shuts down");
     }
     soon(chat.serving).await.unwrap();
 }
