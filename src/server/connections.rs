@@ -34,10 +34,14 @@ impl Server {
     /// [`SendError::Closed`].
     ///
     /// ```
+    /// # use motorway::SendError;
     /// # fn example(server: &motorway::Server) {
     /// for (ws, error) in server.broadcast("to everyone") {
     ///     eprintln!("{}: {error}", ws.peer());
-    ///     ws.abort();
+    ///     // One that is closing is left to it.
+    ///     if let SendError::Full { .. } = error {
+    ///         ws.abort();
+    ///     }
     /// }
     /// # }
     /// ```
