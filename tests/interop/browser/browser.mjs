@@ -2,8 +2,11 @@
 //
 // Started by `run` with where the servers are, as JSON; prints a line for each check.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 
 const given = JSON.parse(process.argv[2])
@@ -24,8 +27,8 @@ function expect(claim, text) {
   if (!claim) throw new Error(text)
 }
 
-async function open(browser, url, shot) {
-  const page = await browser.newPage({ viewport: { width: 900, height: 600 } })
+async function open(browser, url, shot, options) {
+  const page = await browser.newPage({ viewport: { width: 900, height: 600 }, ...options })
   page.setDefaultTimeout(PATIENCE)
   page.faults = []
   page.on('pageerror', error => page.faults.push(error.message))
@@ -140,6 +143,85 @@ async function counter(browser) {
   await pages[0].close()
 }
 
+// An example that the test itself stops, and starts again; it ends with the test, as one of its group.
+async function start(program, address) {
+  const child = spawn(program, [address], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = await once(createInterface(child.stdout), 'line')
+  const [, origin] = line.match(/^open (http:\/\/\S+?)\/$/)
+  return { child, origin }
+}
+
+// What Ctrl-C does.
+async function interrupt({ child }) {
+  child.kill('SIGINT')
+  const [status] = await once(child, 'exit')
+  expect(status === 0, `the server ended with ${status}`)
+}
+
+async function chat(browser) {
+  let server = await start(given.chat, '127.0.0.1:0')
+  const narrow = { viewport: { width: 400, height: 700 }, colorScheme: 'dark' }
+  const ada = await open(browser, server.origin, 'chat')
+  const bob = await open(browser, server.origin, 'chat-narrow', narrow)
+  const pages = [ada, bob]
+  const says = async (page, text) => {
+    await page.fill('#text', text)
+    await page.press('#text', 'Enter')
+  }
+  const shows = (selector, text) => Promise.all(pages.map(
+    page => page.locator(selector).filter({ hasText: text }).first().waitFor()))
+  await bob.shoot('-enter')
+  for (const [page, name] of [[ada, 'Ada'], [bob, 'Böb']]) {
+    await page.fill('#name', name)
+    await page.press('#name', 'Enter')
+    await page.waitForSelector('#state.open')
+  }
+  await shows('#count', '2 here')
+  await says(ada, 'hello, <i id="evil">Böb</i>')
+  await says(bob, 'averylongword'.repeat(30))
+  await shows('.message', 'hello, <i id="evil">Böb</i>')
+  await shows('.message', 'averylongword'.repeat(30))
+  for (const page of pages) {
+    expect(await page.locator('#evil').count() === 0, 'a message became HTML')
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it is too wide')
+    await page.shoot('-talk')
+  }
+  await bob.reload()
+  await shows('.message', 'hello, ')
+  await shows('.message', 'averylongword')
+  await shows('#guests', 'Böb')
+  expect(await bob.locator('.message').count() === 2, 'the history is not two messages')
+  await interrupt(server)
+  await shows('#state.lost', 'server shuts down')
+  await Promise.all(pages.map(page => page.shoot('-lost')))
+  server = await start(given.chat, new URL(server.origin).host)
+  await shows('#state.open', 'connected')
+  await shows('#count', '2 here')
+  await says(bob, 'there it is again')
+  await shows('.message', 'there it is again')
+  for (const page of pages) {
+    await page.shoot('-again')
+    expect(page.faults.length === 0, page.faults.join())
+    await page.close()
+  }
+  await interrupt(server)
+}
+
+async function mounted(browser) {
+  const server = await start(given.hyper, '127.0.0.1:0')
+  const page = await open(browser, server.origin, 'hyper_mount')
+  await page.waitForSelector('#state.open')
+  await page.fill('#text', 'hello, hyper')
+  await page.press('#text', 'Enter')
+  await page.locator('li').filter({ hasText: 'hello, hyper' }).waitFor()
+  await page.locator('li').filter({ hasText: 'hello, tcp4:127.0.0.1:' }).waitFor()
+  await page.shoot()
+  await interrupt(server)
+  await page.waitForSelector('#state.lost')
+  expect(page.faults.length === 0, page.faults.join())
+  await page.close()
+}
+
 async function echo(page) {
   const url = given.echo
   const questions = [{ text: 'grüße, 😀' }, { octets: 256 }, { octets: 1 << 20 }, { text: '' }]
@@ -182,6 +264,8 @@ const browser = await chromium.launch({
 console.log(`Chromium ${browser.version()}`)
 await check('browser_time: times appear and move', () => times(browser))
 await check('counter: two pages, one counter', () => counter(browser))
+await check('axum_chat: two pages talk, reload, lose the server and find it again', () => chat(browser))
+await check('hyper_mount: its page echoes', () => mounted(browser))
 const ours = await open(browser, `http://localhost:${port}/`, 'echo')
 await check('echo_server: deflate, text, binary, 1 MiB, close code', () => echo(ours))
 const obeyed = await open(browser, `http://localhost:${port}/`, 'orders')
