@@ -6,6 +6,8 @@
 )]
 
 mod address;
+#[cfg(feature = "tokio")]
+mod broker;
 pub mod close;
 pub mod connection;
 pub mod extension;
@@ -70,6 +72,8 @@ pub use peer::Peer;
 #[cfg(feature = "json")]
 pub use serde_json;
 
+#[cfg(feature = "tokio")]
+pub use broker::{Broker, BrokerError, BrokerEvent, BrokerState};
 #[cfg(feature = "tokio")]
 pub use client::{
     Attempt, Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,

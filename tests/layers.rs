@@ -34,7 +34,8 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     ],
     &[("stream", &[])],
     &[("server", &[]), ("client", &[])],
-    &[("testing", &[]), ("hub", &[]), ("mount", &[])],
+    &[("testing", &[]), ("broker", &[]), ("mount", &[])],
+    &[("hub", &[])],
     // Pages, which import nothing.
     &[("guide", &[])],
 ];

@@ -4,6 +4,8 @@ use super::event::HubEvents;
 use super::inner::{Inner, check};
 use super::overflow::Overflow;
 use super::publication::{Publication, Published};
+use super::relay::Relay;
+use crate::broker::{Broker, BrokerState};
 use crate::error::HubError;
 use crate::transport::WebSocket;
 use std::fmt;
@@ -53,6 +55,48 @@ impl Hub {
     #[must_use]
     pub fn in_memory() -> Self {
         Self(Arc::default())
+    }
+
+    /// Makes a hub that is one with those of other processes at the same broker.
+    ///
+    /// Members on this node get what is published here first, whatever becomes of the broker. This
+    /// node subscribes to the topics that have members here, and to no others. Works in a task of the
+    /// runtime, as long as the hub is kept.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime of tokio.
+    #[must_use]
+    pub fn with_broker(broker: impl Broker) -> Self {
+        Self(Inner::with_broker(broker))
+    }
+
+    /// Sets who is told how the hub fares with its broker; replaces who was before. Lost and lagged
+    /// are logged in any case.
+    ///
+    /// Called by the task of the broker, which waits meanwhile.
+    ///
+    /// ```
+    /// use motorway::{BrokerState, Hub};
+    ///
+    /// fn watch(hub: &Hub) {
+    ///     hub.on_broker(|state| match state {
+    ///         BrokerState::Lost => eprintln!("this node is alone"),
+    ///         BrokerState::Restored => eprintln!("this node is not alone any more"),
+    ///         state => eprintln!("{state:?}"),
+    ///     });
+    /// }
+    /// ```
+    pub fn on_broker(&self, told: impl Fn(BrokerState) + Send + Sync + 'static) {
+        if let Some(relay) = &self.0.relay {
+            relay.on_broker(Arc::new(told));
+        }
+    }
+
+    /// Returns how many messages to and from other nodes were lost so far, as far as this node knows.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.relay.as_ref().map_or(0, Relay::lost)
     }
 
     /// Sets the overflow policy of connections that come to the hub from now on and have none of
@@ -158,7 +202,12 @@ impl Hub {
         &self,
         publication: impl Into<Publication>,
     ) -> Result<Published, HubError> {
-        Ok(self.0.broadcast(&publication.into()))
+        let publication = publication.into();
+        let published = self.0.broadcast(&publication);
+        if let Some(relay) = &self.0.relay {
+            relay.publish(None, &publication);
+        }
+        Ok(published)
     }
 
     /// Returns the connections that have joined a topic, on this node.
@@ -255,7 +304,11 @@ impl Hub {
         except: Option<u64>,
     ) -> Result<Published, HubError> {
         check(topic)?;
-        Ok(self.0.publish(topic, publication, except))
+        let published = self.0.publish(topic, publication, except);
+        if let Some(relay) = &self.0.relay {
+            relay.publish(Some(topic), publication);
+        }
+        Ok(published)
     }
 }
 

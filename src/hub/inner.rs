@@ -4,8 +4,10 @@ use super::event::Events;
 use super::member::Member;
 use super::overflow::Overflow;
 use super::publication::{Publication, Published};
+use super::relay::Relay;
 use super::shards::Shards;
 use super::topic::Topic;
+use crate::broker::Broker;
 use crate::error::HubError;
 use crate::transport::WebSocket;
 use std::collections::hash_map::Entry;
@@ -22,18 +24,18 @@ pub(super) struct Inner {
     members: Shards<u64, Arc<Member>>,
     pub(super) events: Events,
     overflow: Mutex<Overflow>,
-    /// Told when a topic gets its first member or loses its last.
-    pub(super) interest: Option<Interest>,
-}
-
-/// Who is told when a topic gets its first member on this node, or loses its last.
-pub(super) type Interest = Box<dyn Changed>;
-
-pub(super) trait Changed: Send + Sync + std::fmt::Debug {
-    fn changed(&self, topic: &Arc<str>);
+    /// The way to other nodes, if there are any.
+    pub(super) relay: Option<Relay>,
 }
 
 impl Inner {
+    pub(super) fn with_broker(broker: impl Broker) -> Arc<Self> {
+        Arc::new_cyclic(|hub| Self {
+            relay: Some(Relay::start(broker, Weak::clone(hub))),
+            ..Self::default()
+        })
+    }
+
     pub(super) fn set_default_overflow(&self, overflow: Overflow) {
         *self.overflow.lock().unwrap_or_else(PoisonError::into_inner) = overflow;
     }
@@ -142,8 +144,8 @@ impl Inner {
     }
 
     fn tell_interest(&self, topic: &Arc<str>) {
-        if let Some(interest) = &self.interest {
-            interest.changed(topic);
+        if let Some(relay) = &self.relay {
+            relay.changed(topic);
         }
     }
 

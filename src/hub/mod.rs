@@ -11,12 +11,14 @@
 //! connection but who publishes on its behalf and has asked for that.
 
 mod backlog;
+mod envelope;
 mod event;
 mod handle;
 mod inner;
 mod member;
 mod overflow;
 mod publication;
+mod relay;
 mod shards;
 mod topic;
 

@@ -6,4 +6,5 @@ mod churn;
 mod delivery;
 mod membership;
 mod overflow;
+mod relay;
 mod world;

@@ -1,0 +1,39 @@
+//! What can go wrong with a broker.
+
+use std::error::Error as StdError;
+
+/// Tells why a broker does not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// The broker cannot be reached, or does not accept us.
+    #[error("cannot connect to the broker {address}")]
+    #[non_exhaustive]
+    Connect {
+        /// The address of the broker, without user and password.
+        address: String,
+        /// Why not.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The broker or its client did not take what it was given.
+    #[error("the broker failed")]
+    Failed(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl BrokerError {
+    /// Makes the error of a broker that did not do as it was told.
+    pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Failed(source.into())
+    }
+
+    /// Makes the error of a broker that cannot be connected to, at an address without password.
+    pub fn connect(
+        address: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Connect {
+            address: address.into(),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Message brokers, which join the hubs of several processes.
+
+mod error;
+
+pub use error::BrokerError;
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A message broker that joins the hubs of several processes; see
+/// [`Hub::with_broker`](crate::Hub::with_broker).
+///
+/// Channels are names that hubs give: `topic/lobby`, `presence/lobby`, `everyone`, of up to 300
+/// octets of any characters. A broker writes them in its own alphabet, so that different names stay
+/// different.
+///
+/// Every queue in here is to be bounded: a broker that cannot keep up fails or tells
+/// [`BrokerEvent::Lagged`].
+///
+/// ```
+/// use motorway::{Broker, BrokerError, BrokerEvent, Bytes, Hub};
+///
+/// /// Reaches nobody.
+/// struct Alone;
+///
+/// impl Broker for Alone {
+///     async fn publish(&self, _: &str, _: Bytes) -> Result<(), BrokerError> {
+///         Ok(())
+///     }
+///
+///     async fn subscribe(&self, _: &str) -> Result<(), BrokerError> {
+///         Ok(())
+///     }
+///
+///     async fn unsubscribe(&self, _: &str) -> Result<(), BrokerError> {
+///         Ok(())
+///     }
+///
+///     async fn next(&self) -> BrokerEvent {
+///         std::future::pending().await
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let hub = Hub::with_broker(Alone);
+/// hub.publish("lobby", "only for those here").await?;
+/// # Ok::<_, motorway::Error>(()) })?; Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub trait Broker: Send + Sync + 'static {
+    /// Gives a payload to the broker, for all who have subscribed to the channel; whether this node
+    /// gets its own back does not matter.
+    ///
+    /// Called one at a time. Returns once the broker's client has taken the payload; need not wait
+    /// for an acknowledgement. Not called between [`BrokerEvent::Lost`] and
+    /// [`BrokerEvent::Restored`].
+    fn publish(
+        &self,
+        channel: &str,
+        payload: Bytes,
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// Subscribes to a channel; does nothing if that was done. Called for every channel again after
+    /// [`BrokerEvent::Restored`]; one that fails is tried again.
+    fn subscribe(&self, channel: &str) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// Ends a subscription; does nothing if there is none.
+    fn unsubscribe(&self, channel: &str) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// Waits for what comes next. Called over and over by one task.
+    ///
+    /// # Cancel safety
+    ///
+    /// Must lose nothing when it is dropped.
+    fn next(&self) -> impl Future<Output = BrokerEvent> + Send;
+}
+
+/// What comes from a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerEvent {
+    /// Somebody has published to a channel that was subscribed to.
+    Message {
+        /// The channel.
+        channel: Arc<str>,
+        /// What was published.
+        payload: Bytes,
+    },
+    /// The connection to the broker is lost.
+    Lost,
+    /// The connection to the broker is there again.
+    Restored,
+    /// So many messages were lost, since they came faster than they were received.
+    Lagged(u64),
+}
+
+/// How a hub fares with its broker; see [`Hub::on_broker`](crate::Hub::on_broker).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BrokerState {
+    /// The connection to the broker is lost: members on this node get what is published here, and
+    /// nothing else.
+    Lost,
+    /// The connection to the broker is there again, and so are the subscriptions.
+    Restored,
+    /// So many messages to or from other nodes were lost since this was told last.
+    Lagged(u64),
+}
