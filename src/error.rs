@@ -1,6 +1,8 @@
 //! The errors of this crate as its users see them.
 
 mod connect;
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "tokio")]
 mod hub;
 
@@ -14,6 +16,8 @@ use crate::options::OptionsError;
 use crate::tls::TlsError;
 pub use connect::ConnectError;
 use http::{HeaderMap, StatusCode};
+#[cfg(feature = "http2")]
+pub use http2::Http2Error;
 #[cfg(feature = "tokio")]
 pub use hub::HubError;
 use std::borrow::Cow;
@@ -52,6 +56,10 @@ pub enum Error {
     #[cfg(feature = "rustls")]
     #[error("tls failed")]
     Tls(#[source] Box<TlsError>),
+    /// A connection of HTTP/2 cannot be made, or takes no WebSocket.
+    #[cfg(feature = "http2")]
+    #[error("http/2 failed")]
+    Http2(#[source] Box<Http2Error>),
     /// The opening handshake failed.
     #[error("opening handshake failed")]
     Handshake(#[source] Box<HandshakeError>),
@@ -169,6 +177,8 @@ impl fmt::Debug for Error {
             Self::Connect(error) => ("Connect", error),
             #[cfg(feature = "rustls")]
             Self::Tls(error) => ("Tls", error),
+            #[cfg(feature = "http2")]
+            Self::Http2(error) => ("Http2", error),
             Self::Handshake(error) => ("Handshake", error),
             Self::Options(error) => ("Options", error),
             Self::Protocol(error) => ("Protocol", error),
@@ -225,6 +235,13 @@ impl From<io::Error> for Error {
 impl From<TlsError> for Error {
     fn from(error: TlsError) -> Self {
         Self::Tls(Box::new(error))
+    }
+}
+
+#[cfg(feature = "http2")]
+impl From<Http2Error> for Error {
+    fn from(error: Http2Error) -> Self {
+        Self::Http2(Box::new(error))
     }
 }
 

@@ -72,6 +72,8 @@ pub use peer::Peer;
 #[cfg(feature = "json")]
 pub use serde_json;
 
+#[cfg(feature = "http2")]
+pub use client::Http2Connection;
 #[cfg(feature = "tokio")]
 pub use broker::{Broker, BrokerError, BrokerEvent, BrokerState};
 #[cfg(feature = "tokio")]
@@ -79,6 +81,8 @@ pub use client::{
     Attempt, Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
     WebSocketClientProtocol, connect,
 };
+#[cfg(feature = "http2")]
+pub use error::Http2Error;
 #[cfg(feature = "tokio")]
 pub use error::HubError;
 #[cfg(any(feature = "tokio", feature = "blocking"))]

@@ -207,6 +207,26 @@ mod tokio {
         is_extractor::<WebSocketUpgrade>();
     }
 
+    #[cfg(feature = "http2")]
+    #[test]
+    fn connections_of_http2_cross_threads() {
+        use motorway::{Connector, Http2Connection, Http2Error};
+        is_shared::<Http2Connection>();
+        is_shared::<Http2Error>();
+        fn spawned<F: Future + Send + 'static>(_: F) {}
+        spawned(async {
+            let connector = Connector::new("wss://localhost:8443/chat")?;
+            let http2 = connector.connect_http2().await?;
+            assert!(http2.clone().is_open());
+            let mut ws: motorway::WebSocketStream = connector.connect_over(&http2).await?;
+            ws.send("Hello").await?;
+            let factory = WebSocketClientFactory::new("wss://localhost:8443/chat", || Hello)?;
+            let _: WebSocket = factory.connect_over(&http2).await?;
+            let _: CloseInfo = factory.run_over(&http2).await?;
+            ws.close(motorway::CloseCode::NORMAL, "").await
+        });
+    }
+
     struct Every;
 
     impl WebSocketServerProtocol for Every {

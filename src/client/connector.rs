@@ -59,7 +59,7 @@ pub async fn connect(url: impl AsRef<str>) -> Result<WebSocketStream> {
 /// ```
 #[derive(Debug)]
 pub struct Connector {
-    factory: WebSocketClientFactory<InboxProtocol>,
+    pub(super) factory: WebSocketClientFactory<InboxProtocol>,
 }
 
 impl Connector {

@@ -1,11 +1,11 @@
 //! The factory of a client's connections.
 
 use super::WebSocketClientProtocol;
-use super::dial::Dialer;
+use super::dial::{Dialed, Dialer};
 use super::opening::{self, Hook, OpenedLine, Target};
 use super::reconnect::{Reconnect, Reconnecting};
 use crate::connection::{CloseInfo, Rules};
-use crate::error::{HandlerError, Result};
+use crate::error::{Error, HandlerError, Result};
 use crate::handshake::client::ConnectingRequest;
 use crate::handshake::{TransportDetails, Url};
 use crate::observe::{Moment, Observer, Stats, Timings, tell_observer};
@@ -267,23 +267,41 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         }
     }
 
-    /// Dials and opens a connection; no instance is made before it is connected.
-    pub(super) async fn open(&self) -> Result<OpenedLine<P>> {
-        let dialer = Dialer {
+    pub(super) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    pub(super) fn dialer(&self) -> Dialer<'_> {
+        Dialer {
             url: &self.url,
             options: &self.options,
             #[cfg(feature = "rustls")]
             tls: self.tls.as_ref(),
             #[cfg(feature = "rustls")]
             proxy_tls: self.proxy_tls.as_ref(),
-        };
+        }
+    }
+
+    /// Dials, and tells the observer if nothing comes of it.
+    pub(super) async fn dial(&self, dialer: Dialer<'_>) -> Result<Dialed> {
+        dialer
+            .dial()
+            .await
+            .inspect_err(|error| self.tell_refused(error))
+    }
+
+    pub(super) fn tell_refused(&self, error: &Error) {
+        if let Some(observer) = &self.observer {
+            let peer = Peer::Unknown;
+            tell_observer(&**observer, |observer| observer.refused(&peer, error));
+        }
+    }
+
+    /// Dials and opens a connection; no instance is made before it is connected.
+    pub(super) async fn open(&self) -> Result<OpenedLine<P>> {
+        let dialer = self.dialer();
         let mut timings = Timings::begin(Instant::now());
-        let dialed = dialer.dial().await.inspect_err(|error| {
-            if let Some(observer) = &self.observer {
-                let peer = Peer::Unknown;
-                tell_observer(&**observer, |observer| observer.refused(&peer, error));
-            }
-        })?;
+        let dialed = self.dial(dialer).await?;
         timings.track_at(Moment::Connect, dialed.since);
         if dialed.details.is_secure() {
             timings.track(Moment::Tls);

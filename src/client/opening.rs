@@ -224,7 +224,7 @@ async fn dial_again(journey: &Journey, dialer: Dialer<'_>) -> Result<Dialed> {
 }
 
 /// Tells the instance that the connection does not open.
-async fn give_up<P: WebSocketClientProtocol>(
+pub(super) async fn give_up<P: WebSocketClientProtocol>(
     mut handler: ClientHandler<P>,
     peer: &Peer,
     error: Error,
@@ -247,19 +247,19 @@ fn decline(error: HandlerError) -> HandlerError {
 }
 
 /// An opening handshake under way.
-struct Opening {
-    journey: Journey,
+pub(super) struct Opening {
+    pub(super) journey: Journey,
     rules: Arc<Rules>,
     hook: Option<Arc<Hook>>,
     id: u64,
-    span: Span,
+    pub(super) span: Span,
     timings: Timings,
     observer: Option<Arc<dyn Observer>>,
     tally: Arc<Tally>,
 }
 
 impl Opening {
-    fn new<P>(target: Target<P>, peer: &Peer) -> (Self, P) {
+    pub(super) fn new<P>(target: Target<P>, peer: &Peer) -> (Self, P) {
         let Target {
             url,
             options,
@@ -287,19 +287,19 @@ impl Opening {
         (opening, instance)
     }
 
-    fn tell_refused(&self, peer: &Peer, error: &Error) {
+    pub(super) fn tell_refused(&self, peer: &Peer, error: &Error) {
         if let Some(observer) = &self.observer {
             tell_observer(&**observer, |observer| observer.refused(peer, error));
         }
     }
 
-    fn deadline(&self, since: Instant) -> Option<Instant> {
+    pub(super) fn deadline(&self, since: Instant) -> Option<Instant> {
         let time = self.journey.options().common.open_handshake_timeout;
         time.map(|time| since + time)
     }
 
     /// Asks the instance, or else the hook, what the request is to be.
-    async fn ask<P: WebSocketClientProtocol>(
+    pub(super) async fn ask<P: WebSocketClientProtocol>(
         &mut self,
         handler: &mut ClientHandler<P>,
         details: &TransportDetails,
@@ -337,7 +337,7 @@ impl Opening {
     }
 
     /// Makes the driver, and lets the instance look at the answer.
-    async fn finish<P: WebSocketClientProtocol, S: Stream>(
+    pub(super) async fn finish<P: WebSocketClientProtocol, S: Stream>(
         mut self,
         (stream, details): (S, TransportDetails),
         handler: ClientHandler<P>,

@@ -3,6 +3,8 @@
 use super::reconnect::Ended;
 use crate::close::CloseCode;
 use crate::connection::{CloseCause, CloseInfo};
+#[cfg(feature = "http2")]
+use crate::error::Http2Error;
 use crate::error::{ConnectError, Error};
 use crate::handshake::HandshakeError;
 use crate::handshake::tunnel::{SocksReply, TunnelError};
@@ -36,6 +38,14 @@ impl Retry {
             Err(Error::Connect(error)) => Self::of_connect(error),
             #[cfg(feature = "rustls")]
             Err(Error::Tls(error)) => Self::of_tls(error),
+            // On the same connection it stays as it is; whoever makes another one may try again.
+            #[cfg(feature = "http2")]
+            Err(Error::Http2(error)) => match &**error {
+                Http2Error::NotOpen { .. } => Self::Again,
+                // REFUSED_STREAM and ENHANCE_YOUR_CALM (RFC 9113 §7).
+                Http2Error::Reset { code: 7 | 11, .. } => Self::Again,
+                _ => Self::Never,
+            },
             Err(Error::Handshake(error)) => match &**error {
                 HandshakeError::Refused {
                     status, headers, ..

@@ -150,7 +150,7 @@ pub enum HandshakeError {
     /// The accept key is not that of our key (RFC 6455 §4.1).
     #[error("accept key does not match")]
     AcceptMismatch,
-    /// The server answered with another status than 101.
+    /// The server answered with another status than 101, over HTTP/2 with none of 200 to 299.
     #[error("server answered with status {status}")]
     #[non_exhaustive]
     Refused {

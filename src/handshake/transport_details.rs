@@ -175,7 +175,8 @@ impl TransportDetails {
     }
 
     /// Returns the application protocol that the two ends have agreed on in the TLS handshake (ALPN,
-    /// RFC 7301), `http/1.1`; `None` if the client has offered none, and without TLS.
+    /// RFC 7301), `http/1.1` or `h2`; `None` if the client has offered none. Without TLS `None` as well,
+    /// unless a client speaks HTTP/2: then `h2`, too.
     #[must_use]
     pub fn application_protocol(&self) -> Option<&str> {
         self.application_protocol.as_deref()

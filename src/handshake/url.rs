@@ -58,7 +58,7 @@ impl Url {
     }
 
     /// Returns scheme, host and port, by which one server is told from another.
-    pub(super) fn origin(&self) -> (bool, &str, u16, Option<&str>) {
+    pub(crate) fn origin(&self) -> (bool, &str, u16, Option<&str>) {
         (self.is_secure, &self.host, self.port, self.socket())
     }
 

@@ -96,6 +96,13 @@ impl ClientTls {
         self
     }
 
+    /// Offers HTTP/2 and nothing else (ALPN, RFC 9113 §3.2).
+    #[cfg(feature = "http2")]
+    pub(crate) fn offering_http2(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = vec![super::HTTP_2.to_vec()];
+        self
+    }
+
     /// Makes the TLS handshake with a server on any stream; `host` is its name, as the host of a URL
     /// is.
     ///

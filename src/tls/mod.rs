@@ -36,5 +36,5 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
 
 /// The protocol that is agreed on by ALPN (RFC 7301 §6): WebSockets open with a request of HTTP/1.1.
 const HTTP_1_1: &[u8] = b"http/1.1";
-/// The other one, of servers that others run (RFC 8441).
+/// The other one, of servers that others run, and of clients over HTTP/2 (RFC 8441).
 const HTTP_2: &[u8] = b"h2";

@@ -37,6 +37,12 @@ impl Dialer<'_> {
         }
     }
 
+    /// Returns what servers are believed by.
+    #[cfg(feature = "http2")]
+    pub(in crate::client) async fn trust(&self) -> Result<ClientTls> {
+        or_platform(self.tls).await
+    }
+
     /// Returns what is to secure the stream to a proxy, if it is to be secured.
     pub(super) async fn proxy_security(&self, proxy: &ProxyServer) -> Result<Option<Security>> {
         if proxy.scheme() != ProxyScheme::Https {

@@ -93,6 +93,19 @@ impl BodyReader {
         }
     }
 
+    /// Prepares for a body that lasts until the end of its stream, as all do over HTTP/2
+    /// (RFC 9113 §8.1).
+    #[cfg(feature = "http2")]
+    #[must_use]
+    pub fn until_end() -> Self {
+        Self {
+            state: State::UntilEnd,
+            body: Vec::new(),
+            line: Vec::new(),
+            is_truncated: false,
+        }
+    }
+
     /// Takes in what came next.
     pub fn receive(&mut self, mut octets: &[u8]) {
         while !octets.is_empty() {

@@ -21,9 +21,9 @@ pub(super) fn connection(headers: &HeaderMap) -> Result<(), HandshakeError> {
 }
 
 /// `Sec-WebSocket-Accept`: exactly once, that of our key.
-pub(super) fn accept(headers: &HeaderMap, expected: &str) -> Result<(), HandshakeError> {
+pub(super) fn accept(headers: &HeaderMap, expected: Option<&str>) -> Result<(), HandshakeError> {
     let name = "sec-websocket-accept";
-    if exactly_once(headers, &header::SEC_WEBSOCKET_ACCEPT, name)? != expected {
+    if Some(exactly_once(headers, &header::SEC_WEBSOCKET_ACCEPT, name)?) != expected {
         return Err(HandshakeError::AcceptMismatch);
     }
     Ok(())

@@ -1,17 +1,20 @@
 //! The client's side of the opening handshake (RFC 6455 §4.1).
 //!
-//! [`request`] makes the octets to send, [`check`] judges the answer against what was [`Sent`].
+//! [`request`] makes the octets to send, [`check`] judges the answer against what was [`Sent`]. Over HTTP/2
+//! the module `http2` does the same with values.
 
 mod answer;
 mod body;
 mod connecting;
 mod headers;
+#[cfg(feature = "http2")]
+pub mod http2;
 mod redirect;
 mod response;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 
 use super::url::{Url, UrlFault, default_port, host_header, resource};
 use super::write::HeadWriter;
@@ -28,7 +31,8 @@ pub use response::ConnectionResponse;
 /// What a request asked for, to check the answer against.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    accept: String,
+    /// `None` over HTTP/2, where there is no key.
+    accept: Option<String>,
     protocols: Vec<String>,
     deflate: Option<Offered>,
 }
@@ -58,16 +62,8 @@ pub fn request(
 ) -> Result<(Vec<u8>, Sent), HandshakeError> {
     let default = ConnectingRequest::default();
     let connecting = connecting.unwrap_or(&default);
-    let resource = match &connecting.resource {
-        Some(text) => resource(text)?,
-        None => url.resource().to_owned(),
-    };
-    let protocols = connecting.protocols.as_ref();
-    let protocols = protocols.unwrap_or(&options.common.protocols).clone();
-    if !protocols.iter().all(|protocol| is_token(protocol)) {
-        let name = "sec-websocket-protocol";
-        return Err(HandshakeError::InvalidHeader { name });
-    }
+    let resource = target(url, connecting)?;
+    let protocols = protocols(options, connecting)?;
     let key = STANDARD.encode(key);
 
     let mut head = HeadWriter::request(&resource);
@@ -76,7 +72,11 @@ pub fn request(
     head.header("Connection", "Upgrade");
     head.header("Pragma", "no-cache");
     head.header("Cache-Control", "no-cache");
-    user_headers(&mut head, options, connecting)?;
+    let user = UserHeaders::of(options, connecting)?;
+    for (name, _, value) in user.own {
+        head.header(name, value);
+    }
+    user.maps.into_iter().for_each(|map| head.headers(map));
     head.header("Sec-WebSocket-Key", &key);
     if !protocols.is_empty() {
         head.header("Sec-WebSocket-Protocol", protocols.join(", "));
@@ -88,7 +88,7 @@ pub fn request(
     let version = if options.version < 13 { "8" } else { "13" };
     head.header("Sec-WebSocket-Version", version);
     let sent = Sent {
-        accept: accept_key(&key),
+        accept: Some(accept_key(&key)),
         protocols,
         deflate,
     };
@@ -118,7 +118,15 @@ pub fn check(
     let headers = head.into_headers();
     headers::upgrade(&headers)?;
     headers::connection(&headers)?;
-    headers::accept(&headers, &sent.accept)?;
+    headers::accept(&headers, sent.accept.as_deref())?;
+    agree(headers, (StatusCode::SWITCHING_PROTOCOLS, sent))
+}
+
+/// Takes extensions and subprotocol out of an answer that opens the connection.
+fn agree(
+    headers: HeaderMap,
+    (status, sent): (StatusCode, &Sent),
+) -> Result<(ConnectionResponse, Agreed), HandshakeError> {
     let (extensions, deflate) = headers::extensions(&headers, sent.deflate.as_ref())?;
     let protocol = headers::protocol(&headers, &sent.protocols)?;
     let agreed = Agreed {
@@ -126,7 +134,7 @@ pub fn check(
         deflate: deflate.map(|(parameters, _)| parameters),
         deflate_options: deflate.map(|(_, options)| options).unwrap_or_default(),
     };
-    let response = ConnectionResponse::new(headers, protocol, extensions);
+    let response = ConnectionResponse::new((status, headers), protocol, extensions);
     Ok((response, agreed))
 }
 
@@ -140,40 +148,69 @@ pub fn refused(head: ResponseHead, body: ResponseBody) -> HandshakeError {
     }
 }
 
-/// Adds the headers of the user, and those that have options of their own unless he sets them.
-fn user_headers(
-    head: &mut HeadWriter,
+/// Returns path and query of a request.
+fn target(url: &Url, connecting: &ConnectingRequest) -> Result<String, HandshakeError> {
+    match &connecting.resource {
+        Some(text) => Ok(resource(text)?),
+        None => Ok(url.resource().to_owned()),
+    }
+}
+
+/// Returns the subprotocols offered.
+fn protocols(
     options: &ClientOptions,
     connecting: &ConnectingRequest,
-) -> Result<(), HandshakeError> {
-    let sets = [&options.common.headers, &connecting.headers];
-    for set in sets {
-        if let Some(name) = fault(set) {
-            return Err(HandshakeError::HeaderRefused { name });
-        }
+) -> Result<Vec<String>, HandshakeError> {
+    let protocols = connecting.protocols.as_ref();
+    let protocols = protocols.unwrap_or(&options.common.protocols);
+    if !protocols.iter().all(|protocol| is_token(protocol)) {
+        let name = "sec-websocket-protocol";
+        return Err(HandshakeError::InvalidHeader { name });
     }
-    let maps: [&HeaderMap; 2] = sets.map(ExtraHeaders::map);
-    let useragent = connecting.useragent.as_ref().or(options.useragent.as_ref());
-    let origin = connecting.origin.as_ref().or(options.origin.as_ref());
-    let origin_name = match options.version {
-        ..=10 => "Sec-WebSocket-Origin",
-        _ => "Origin",
-    };
-    for (name, header, value) in [
-        ("User-Agent", header::USER_AGENT, useragent),
-        (origin_name, header::ORIGIN, origin),
-    ] {
-        let Some(value) = value else { continue };
-        if !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
-            let name = name.to_owned();
-            return Err(HandshakeError::HeaderRefused { name });
+    Ok(protocols.clone())
+}
+
+/// The headers of the user.
+struct UserHeaders<'a> {
+    /// Those that have options of their own, unless he sets them.
+    own: Vec<(&'static str, HeaderName, &'a str)>,
+    maps: [&'a HeaderMap; 2],
+}
+
+impl<'a> UserHeaders<'a> {
+    fn of(
+        options: &'a ClientOptions,
+        connecting: &'a ConnectingRequest,
+    ) -> Result<Self, HandshakeError> {
+        let sets = [&options.common.headers, &connecting.headers];
+        for set in sets {
+            if let Some(name) = fault(set) {
+                return Err(HandshakeError::HeaderRefused { name });
+            }
         }
-        if !maps.iter().any(|map| map.contains_key(&header)) {
-            head.header(name, value);
+        let maps = sets.map(ExtraHeaders::map);
+        let useragent = connecting.useragent.as_ref().or(options.useragent.as_ref());
+        let origin = connecting.origin.as_ref().or(options.origin.as_ref());
+        let origin_name = match options.version {
+            ..=10 => "Sec-WebSocket-Origin",
+            _ => "Origin",
+        };
+        let mut own = Vec::new();
+        for (name, header, value) in [
+            ("User-Agent", header::USER_AGENT, useragent),
+            (origin_name, header::ORIGIN, origin),
+        ] {
+            let Some(value) = value else { continue };
+            if !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+                let name = name.to_owned();
+                return Err(HandshakeError::HeaderRefused { name });
+            }
+            if !maps.iter().any(|map| map.contains_key(&header)) {
+                own.push((name, header, value.as_str()));
+            }
         }
+        Ok(Self { own, maps })
     }
-    maps.into_iter().for_each(|map| head.headers(map));
-    Ok(())
 }
 
 /// Returns the name of the first header that a client may not set.

@@ -10,6 +10,7 @@ use crate::peer::Peer;
 #[derive(Clone, Debug)]
 pub struct ConnectionResponse {
     peer: Peer,
+    status: StatusCode,
     headers: HeaderMap,
     protocol: Option<String>,
     extensions: Vec<Offer>,
@@ -18,12 +19,13 @@ pub struct ConnectionResponse {
 
 impl ConnectionResponse {
     pub(super) fn new(
-        headers: HeaderMap,
+        (status, headers): (StatusCode, HeaderMap),
         protocol: Option<String>,
         extensions: Vec<Offer>,
     ) -> Self {
         Self {
             peer: Peer::Unknown,
+            status,
             headers,
             protocol,
             extensions,
@@ -53,10 +55,11 @@ impl ConnectionResponse {
         self.url = Some(url);
     }
 
-    /// Returns the status: 101, since no other opens a connection.
+    /// Returns the status: 101, or over HTTP/2 one of 200 to 299 (RFC 8441 §5), since no other opens a
+    /// connection.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::SWITCHING_PROTOCOLS
+        self.status
     }
 
     /// Returns the headers.

@@ -1,0 +1,168 @@
+//! One stream of HTTP/2 as a stream of octets (RFC 8441 §5).
+
+use super::fault;
+use super::inflow::{Arrivals, Inflow};
+use bytes::{Bytes, BytesMut};
+use h2::{FlowControl, Reason, RecvStream, SendStream};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One stream of HTTP/2: octets in, octets out.
+///
+/// Dropped before both sides have ended, it is reset with CANCEL, as a TCP connection would be
+/// (RFC 8441 §5).
+pub(super) struct Http2Stream {
+    outflow: SendStream<Bytes>,
+    inflow: Arc<Inflow>,
+    /// Opens the window for what was read.
+    window: FlowControl,
+    is_shut_down: bool,
+}
+
+impl Http2Stream {
+    pub(super) fn new(
+        outflow: SendStream<Bytes>,
+        mut body: RecvStream,
+        arrivals: &Arc<Arrivals>,
+    ) -> Self {
+        Self {
+            outflow,
+            window: body.flow_control().clone(),
+            inflow: Inflow::new(body, arrivals),
+            is_shut_down: false,
+        }
+    }
+
+    /// Waits until octets may be sent; returns how many, no more than wanted. `None` if the server wants
+    /// no more.
+    fn poll_room(
+        &mut self,
+        context: &mut Context<'_>,
+        wanted: usize,
+    ) -> Poll<io::Result<Option<usize>>> {
+        loop {
+            // Asked for only now, and no more than is sent at once: what is granted to this stream, no
+            // other stream of the connection can have.
+            self.outflow.reserve_capacity(wanted);
+            let room = self.outflow.capacity().min(wanted);
+            if room > 0 {
+                return Poll::Ready(Ok(Some(room)));
+            }
+            match ready!(self.outflow.poll_capacity(context)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(fault::of_stream(&error))),
+                None => return Poll::Ready(self.why_closed(context).map(|()| None)),
+            }
+        }
+    }
+
+    /// Says why nothing can be sent any more. That is in order if the server has said all and asks for no
+    /// more (RFC 9113 §8.1, NO_ERROR): over TCP it would go unnoticed.
+    fn why_closed(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        // What came before the reset may not have been looked at yet.
+        self.inflow.fill();
+        match self.outflow.poll_reset(context) {
+            Poll::Ready(Ok(Reason::NO_ERROR)) if self.inflow.has_ended() => Ok(()),
+            Poll::Ready(Ok(reason)) => Err(fault::of_stream(&reason.into())),
+            Poll::Ready(Err(error)) => Err(fault::of_stream(&error)),
+            Poll::Pending => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn send(&mut self, octets: Bytes) -> io::Result<usize> {
+        let length = octets.len();
+        let sent = self.outflow.send_data(octets, false);
+        sent.map_err(|error| fault::of_stream(&error))?;
+        Ok(length)
+    }
+}
+
+impl AsyncRead for Http2Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let length = ready!(self.inflow.poll_read(context, buffer))?;
+        // Of a stream that is over, nothing needs to be released.
+        let _ = self.window.release_capacity(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Http2Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if octets.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        match ready!(self.poll_room(context, octets.len().min(AT_ONCE)))? {
+            Some(room) => {
+                let octets = octets.get(..room).unwrap_or_default();
+                Poll::Ready(self.send(Bytes::copy_from_slice(octets)))
+            }
+            None => Poll::Ready(Ok(octets.len())),
+        }
+    }
+
+    /// Puts header and payload into one frame of HTTP/2.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        if length == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let Some(room) = ready!(self.poll_room(context, length.min(AT_ONCE)))? else {
+            return Poll::Ready(Ok(length));
+        };
+        let mut octets = BytesMut::with_capacity(room);
+        for slice in slices {
+            let more = slice.len().min(room - octets.len());
+            octets.extend_from_slice(slice.get(..more).unwrap_or_default());
+        }
+        Poll::Ready(self.send(octets.freeze()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// The task of the connection writes by itself.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends this side with END_STREAM, which needs no room.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_shut_down {
+            return Poll::Ready(Ok(()));
+        }
+        if self.outflow.send_data(Bytes::new(), true).is_err() {
+            self.why_closed(context)?;
+        }
+        self.is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        let is_over = self.is_shut_down && self.inflow.has_ended();
+        self.inflow.close();
+        if !is_over {
+            self.outflow.send_reset(Reason::CANCEL);
+        }
+    }
+}
+
+/// How many octets are handed on at once: a frame of HTTP/2, unless its peer takes larger ones.
+const AT_ONCE: usize = 16 << 10;
