@@ -53,7 +53,11 @@ pub(crate) async fn serve(listener: TcpListener, stop: impl Future) -> Result<()
     let factory = WebSocketServerFactory::new(|| Echo);
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()); // limits the time for the head of a request
-    http.http2().enable_connect_protocol(); // WebSocket over HTTP/2, RFC 8441
+    http.http2()
+        .enable_connect_protocol() // WebSocket over HTTP/2, RFC 8441
+        // Smaller for one than for all, so that one that is not read holds up no others.
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(16 << 20);
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {

@@ -2,18 +2,33 @@
 //!
 //! A text message that starts with `!` is an order, which every server in this folder obeys:
 //! `!fragments` sends a message in three frames, `!ping` answers once a ping was answered, `!close`
-//! closes with a code and a reason. Prints where it listens, who connects, and how each ends.
+//! closes with a code and a reason. Denies the path `/denied`. Prints where it listens, who connects
+//! over which version of HTTP, and how each ends.
 
 use clap::{Parser, ValueEnum};
 use motorway::{
-    CloseCode, CloseInfo, DeflateOptions, HandlerResult, Identity, Message, MessageKind,
-    ServerOptions, ServerTls, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
+    CloseCode, CloseInfo, ConnectionAccept, ConnectionDeny, ConnectionRequest, DeflateOptions,
+    HandlerResult, Identity, Message, MessageKind, ServerOptions, ServerTls, StatusCode, WebSocket,
+    WebSocketServerFactory, WebSocketServerProtocol,
 };
 use std::path::PathBuf;
+
+mod mounted;
 
 struct Obedient;
 
 impl WebSocketServerProtocol for Obedient {
+    async fn on_connect(
+        &mut self,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionAccept, ConnectionDeny> {
+        println!("asked over {:?}", request.http_version());
+        match request.path() {
+            "/denied" => Err(ConnectionDeny::new(StatusCode::FORBIDDEN).body("not here\n")),
+            _ => Ok(ConnectionAccept::default()),
+        }
+    }
+
     async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
         println!("open {}", ws.peer());
         Ok(())
@@ -72,11 +87,21 @@ struct Arguments {
     /// Proxy that sends the header of the PROXY protocol
     #[arg(long)]
     proxy_protocol: Vec<String>,
+    /// Origins that are allowed; all if none is named
+    #[arg(long)]
+    allowed_origin: Vec<String>,
+    /// Run within a server of hyper, which speaks HTTP/2, too
+    #[arg(long)]
+    mounted: bool,
 }
 
 impl Arguments {
     fn options(&self) -> ServerOptions {
-        ServerOptions::default()
+        let mut options = ServerOptions::default();
+        if !self.allowed_origin.is_empty() {
+            options = options.allowed_origins(&self.allowed_origin);
+        }
+        options
             .protocols(["chat"])
             .trust_x_forwarded_for(self.forwarded)
             .proxy_protocol(&self.proxy_protocol)
@@ -93,12 +118,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let mut factory = WebSocketServerFactory::new(|| Obedient);
     factory.set_protocol_options(arguments.options())?;
-    let server = match (&arguments.chain, &arguments.key) {
-        (Some(chain), Some(key)) => {
-            let tls = ServerTls::new(Identity::from_pem_files(chain, key)?)?;
-            factory.listen_tls(&arguments.address, &tls).await?
-        }
-        _ => factory.listen(&arguments.address).await?,
+    let tls = match (&arguments.chain, &arguments.key) {
+        (Some(chain), Some(key)) => Some(ServerTls::new(Identity::from_pem_files(chain, key)?)?),
+        _ => None,
+    };
+    if arguments.mounted {
+        let tls = tls.map(ServerTls::with_http2);
+        return mounted::serve(&arguments.address, factory, tls).await;
+    }
+    let server = match &tls {
+        Some(tls) => factory.listen_tls(&arguments.address, tls).await?,
+        None => factory.listen(&arguments.address).await?,
     };
     println!("listening on {}", server.local_addr());
     Ok(server.run_until(tokio::signal::ctrl_c()).await?)

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { chromium } from 'playwright-core'
+import { expect, expectClose, launch, talk } from './page.mjs'
 
 const given = JSON.parse(process.argv[2])
 const PATIENCE = 30_000
@@ -21,10 +21,6 @@ async function check(name, run) {
     failed++
     console.log(`FAILED: ${name}: ${error.message}`)
   }
-}
-
-function expect(claim, text) {
-  if (!claim) throw new Error(text)
 }
 
 async function open(browser, url, shot, options) {
@@ -44,59 +40,6 @@ function blank() {
     response.end('<!DOCTYPE html><title>Test</title><link rel="icon" href="data:,"><pre id="log"></pre>')
   })
   return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
-}
-
-// Runs in the page: connects, asks in turn, closes; returns all that the page saw.
-function talk({ url, protocols = [], questions, close }) {
-  return new Promise(resolve => {
-    const log = document.getElementById('log')
-    const seen = { events: [], answers: [] }
-    const note = text => {
-      seen.events.push(text)
-      log.textContent += text + '\n'
-    }
-    const ws = new WebSocket(url, protocols)
-    ws.binaryType = 'arraybuffer'
-    const asked = questions.map(question => {
-      if (question.text !== undefined) return question.text
-      const digits = Array.from({ length: question.octets }, (_, i) => (i * 31 + (i >> 8)) & 255)
-      return new Uint8Array(digits)
-    })
-    const next = () => {
-      if (seen.answers.length < asked.length) ws.send(asked[seen.answers.length])
-      else if (close) ws.close(close.code, close.reason)
-    }
-    ws.onopen = () => {
-      seen.extensions = ws.extensions
-      seen.protocol = ws.protocol
-      note(`open, protocol "${ws.protocol}", extensions "${ws.extensions}"`)
-      next()
-    }
-    ws.onmessage = ({ data }) => {
-      const question = asked[seen.answers.length]
-      if (typeof data === 'string') {
-        seen.answers.push(data)
-        note(`text of ${data.length}`)
-      } else {
-        const got = new Uint8Array(data)
-        const same = got.length === question.length && got.every((octet, i) => octet === question[i])
-        seen.answers.push(same ? got.length : 'differs')
-        note(`binary of ${got.length}`)
-      }
-      next()
-    }
-    ws.onerror = () => note('error')
-    ws.onclose = event => {
-      seen.close = { code: event.code, reason: event.reason, wasClean: event.wasClean }
-      note(`close ${event.code} "${event.reason}" clean ${event.wasClean}`)
-      resolve(seen)
-    }
-  })
-}
-
-function expectClose(seen, code, reason, wasClean) {
-  const got = JSON.stringify(seen.close)
-  expect(got === JSON.stringify({ code, reason, wasClean }), `closed with ${got}`)
 }
 
 async function times(browser) {
@@ -253,14 +196,7 @@ async function stranger(page) {
 
 const server = await blank()
 const port = server.address().port
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    `--ignore-certificate-errors-spki-list=${given.spki}`,
-  ],
-})
+const browser = await launch(given)
 console.log(`Chromium ${browser.version()}`)
 await check('browser_time: times appear and move', () => times(browser))
 await check('counter: two pages, one counter', () => counter(browser))

@@ -64,6 +64,10 @@ def haproxy_tcp(bench, own: int, target: int, version: str) -> list[str]:
     return _haproxy(bench, own, "tcp", "", f"127.0.0.1:{target} source 127.0.0.7 {version}")
 
 
+def haproxy_to_http2(bench, own: int, target: int) -> list[str]:
+    return _haproxy(bench, own, "http", "", f"127.0.0.1:{target} proto h2 ws h2")
+
+
 def _haproxy(bench, own: int, mode: str, bind: str, server: str) -> list[str]:
     text = f"""
 defaults
