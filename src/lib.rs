@@ -72,10 +72,10 @@ pub use peer::Peer;
 #[cfg(feature = "json")]
 pub use serde_json;
 
-#[cfg(feature = "http2")]
-pub use client::Http2Connection;
 #[cfg(feature = "tokio")]
 pub use broker::{Broker, BrokerError, BrokerEvent, BrokerState};
+#[cfg(feature = "http2")]
+pub use client::Http2Connection;
 #[cfg(feature = "tokio")]
 pub use client::{
     Attempt, Connections, Connector, Ended, Reconnect, Reconnecting, Retry, WebSocketClientFactory,
@@ -88,7 +88,7 @@ pub use error::HubError;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
-pub use hub::{Hub, HubEvent, HubEvents, Overflow, Publication, Published};
+pub use hub::{Hub, HubEvent, HubEvents, Overflow, Present, Publication, Published};
 #[cfg(feature = "hyper")]
 pub use mount::{HttpBody, MountedConnection, WebSocketService};
 #[cfg(feature = "axum")]

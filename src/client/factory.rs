@@ -267,6 +267,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         }
     }
 
+    #[cfg(feature = "http2")]
     pub(super) fn options(&self) -> &ClientOptions {
         &self.options
     }

@@ -11,6 +11,13 @@ pub enum HubError {
         /// The length of the topic, in octets.
         length: usize,
     },
+    /// The text that a connection is seen under may have 1,024 octets.
+    #[error("text of {length} octets: allowed are up to 1,024")]
+    #[non_exhaustive]
+    InfoTooLong {
+        /// The length of the text, in octets.
+        length: usize,
+    },
     /// The connection has joined as many topics as it may.
     #[error("connection has joined {limit} topics, which is the most")]
     #[non_exhaustive]

@@ -1,11 +1,12 @@
 //! Who joins and leaves.
 
+use super::presence::Present;
 use crate::transport::WebSocket;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// Something that has happened to the membership of a topic, on this node.
+/// Something that has happened to the membership of a topic.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HubEvent {
@@ -24,6 +25,22 @@ pub enum HubEvent {
         topic: Arc<str>,
         /// The connection.
         ws: WebSocket,
+    },
+    /// Somebody is in a topic under a text, here or on another node.
+    #[non_exhaustive]
+    Appeared {
+        /// The topic.
+        topic: Arc<str>,
+        /// Who it is.
+        present: Present,
+    },
+    /// Somebody who was in a topic under a text is there no more, or has another one from now on.
+    #[non_exhaustive]
+    Disappeared {
+        /// The topic.
+        topic: Arc<str>,
+        /// Who it was.
+        present: Present,
     },
     /// So many events were lost, since they were not received in time.
     Lagged(u64),
@@ -73,6 +90,20 @@ impl Events {
         self.tell(|| HubEvent::Left {
             topic: Arc::clone(topic),
             ws: ws.clone(),
+        });
+    }
+
+    pub(super) fn appeared(&self, topic: &Arc<str>, present: Present) {
+        self.tell(|| HubEvent::Appeared {
+            topic: Arc::clone(topic),
+            present,
+        });
+    }
+
+    pub(super) fn disappeared(&self, topic: &Arc<str>, present: Present) {
+        self.tell(|| HubEvent::Disappeared {
+            topic: Arc::clone(topic),
+            present,
         });
     }
 

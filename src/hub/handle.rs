@@ -3,6 +3,7 @@
 use super::event::HubEvents;
 use super::inner::{Inner, check};
 use super::overflow::Overflow;
+use super::presence::Present;
 use super::publication::{Publication, Published};
 use super::relay::Relay;
 use crate::broker::{Broker, BrokerState};
@@ -10,6 +11,7 @@ use crate::error::HubError;
 use crate::transport::WebSocket;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Topics that connections join, and that messages are published to.
 ///
@@ -124,6 +126,57 @@ impl Hub {
     /// has joined 1,024 topics.
     pub fn join(&self, ws: &WebSocket, topic: impl AsRef<str>) -> Result<bool, HubError> {
         self.0.join(ws, topic.as_ref())
+    }
+
+    /// Adds a connection to a topic, seen by all nodes under this text, such as a name or JSON; joined
+    /// already, it gets another one. Tells whether it was not there before.
+    ///
+    /// ```
+    /// use motorway::{Hub, WebSocket};
+    ///
+    /// fn enter(hub: &Hub, ws: &WebSocket, name: &str) -> motorway::Result<()> {
+    ///     hub.join_as(ws, "lobby", name)?;
+    ///     for present in hub.present("lobby") {
+    ///         println!("{} is in the lobby", present.info());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`join`](Self::join) does, and if the text has more than 1,024 octets.
+    pub fn join_as(
+        &self,
+        ws: &WebSocket,
+        topic: impl AsRef<str>,
+        info: impl Into<Arc<str>>,
+    ) -> Result<bool, HubError> {
+        let info = info.into();
+        if info.len() > MAX_INFO {
+            let length = info.len();
+            return Err(HubError::InfoTooLong { length });
+        }
+        let is_new = self.0.join(ws, topic.as_ref())?;
+        self.0.appear(ws.id(), topic.as_ref(), info);
+        Ok(is_new)
+    }
+
+    /// Lists who is in a topic on all nodes, those of this one first: all that have
+    /// [joined](Self::join_as) under a text.
+    ///
+    /// Nodes know of others what they have told: within moments as a rule, and within an
+    /// [interval](Self::set_presence_interval) if something was lost. A node that dies is found out
+    /// after three intervals. Empty where nobody of this node is in the topic under a text.
+    #[must_use]
+    pub fn present(&self, topic: impl AsRef<str>) -> Vec<Present> {
+        self.0.presence.list(topic.as_ref())
+    }
+
+    /// Sets how often this node tells others that it lives: 100 ms to 60 s, 5 s unless said otherwise;
+    /// what is outside of that counts as the nearest. The same on all nodes, that is.
+    pub fn set_presence_interval(&self, interval: Duration) {
+        self.0.presence.set_interval(interval);
     }
 
     /// Takes a connection out of a topic; tells whether it was there.
@@ -321,3 +374,6 @@ impl fmt::Debug for Hub {
             .finish_non_exhaustive()
     }
 }
+
+/// The most octets of the text that a connection is seen under.
+const MAX_INFO: usize = 1024;

@@ -3,12 +3,14 @@
 use super::event::Events;
 use super::member::Member;
 use super::overflow::Overflow;
+use super::presence::{Ears, Presence};
 use super::publication::{Publication, Published};
 use super::relay::Relay;
 use super::shards::Shards;
 use super::topic::Topic;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::random;
 use crate::transport::WebSocket;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,22 +20,49 @@ use std::task::{Wake, Waker};
 ///
 /// Locks are taken in this order: what a member has joined, a topic's members, a shard. None is held
 /// while another of its kind is taken, and of all only that of a topic while it delivers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inner {
     topics: Shards<Arc<str>, Arc<Topic>>,
     members: Shards<u64, Arc<Member>>,
     pub(super) events: Events,
     overflow: Mutex<Overflow>,
+    pub(super) presence: Arc<Presence>,
     /// The way to other nodes, if there are any.
     pub(super) relay: Option<Relay>,
 }
 
 impl Inner {
     pub(super) fn with_broker(broker: impl Broker) -> Arc<Self> {
-        Arc::new_cyclic(|hub| Self {
-            relay: Some(Relay::start(broker, Weak::clone(hub))),
-            ..Self::default()
+        Arc::new_cyclic(|hub| {
+            let alone = Self::default();
+            let node = *alone.presence.node();
+            let relay = Relay::start(broker, (Weak::clone(hub), node));
+            Self {
+                relay: Some(relay),
+                ..alone
+            }
         })
+    }
+
+    /// Where news of presence go.
+    pub(super) fn ears(&self) -> Ears<'_> {
+        Ears {
+            events: &self.events,
+            relay: self.relay.as_ref(),
+        }
+    }
+
+    /// Makes a member of a topic seen under a text.
+    pub(super) fn appear(&self, id: u64, name: &str, info: Arc<str>) {
+        let Some(topic) = self.topic(name) else {
+            return;
+        };
+        // Nobody leaves meanwhile, who would be seen for ever then.
+        let members = topic.members();
+        if members.contains(id) {
+            self.presence.appear(&topic.name, (id, info), self.ears());
+        }
+        drop(members);
     }
 
     pub(super) fn set_default_overflow(&self, overflow: Overflow) {
@@ -133,6 +162,8 @@ impl Inner {
         if !members.remove(member.ws.id()) {
             return;
         }
+        self.presence
+            .disappear(&topic.name, member.ws.id(), self.ears());
         self.events.left(&topic.name, &member.ws);
         let is_last = members.len() == 0;
         members.is_gone = is_last;
@@ -210,6 +241,19 @@ impl Inner {
 
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.topics.len(), self.members.len())
+    }
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            topics: Shards::default(),
+            members: Shards::default(),
+            events: Events::default(),
+            overflow: Mutex::default(),
+            presence: Arc::new(Presence::new(random::octets())),
+            relay: None,
+        }
     }
 }
 

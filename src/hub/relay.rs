@@ -11,7 +11,6 @@ use super::envelope::{NodeId, Unwrapped, unwrap, wrap};
 use super::inner::Inner;
 use super::publication::Publication;
 use crate::broker::{Broker, BrokerEvent, BrokerState};
-use crate::random;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fmt;
@@ -49,10 +48,10 @@ type Told = Arc<dyn Fn(BrokerState) + Send + Sync>;
 
 impl Relay {
     /// Starts to work for a hub, in a task of the runtime.
-    pub(super) fn start(broker: impl Broker, hub: Weak<Inner>) -> Self {
+    pub(super) fn start(broker: impl Broker, (hub, node): (Weak<Inner>, NodeId)) -> Self {
         let (outgoing, queue) = channel(OUTGOING);
         let shared = Arc::new(Shared::default());
-        let (node, ended) = (random::octets(), CancellationToken::new());
+        let ended = CancellationToken::new();
         let work = Work {
             broker,
             hub,
@@ -86,6 +85,15 @@ impl Relay {
     pub(super) fn publish(&self, topic: Option<&str>, publication: &Publication) {
         let channel = topic.map_or_else(|| EVERYONE.into(), channel_of);
         let payload = wrap(publication.message(), &self.node);
+        self.give(channel, payload);
+    }
+
+    /// Sends news of presence in a topic.
+    pub(super) fn send_presence(&self, topic: &str, notice: Bytes) {
+        self.give(format!("{PRESENCE}{topic}").into(), notice);
+    }
+
+    fn give(&self, channel: Arc<str>, payload: Bytes) {
         let length = payload.len();
         let waiting = self.shared.octets.fetch_add(length, Ordering::AcqRel);
         let is_lost = self.shared.is_lost.load(Ordering::Acquire);
@@ -99,6 +107,11 @@ impl Relay {
     /// Takes note that a topic got its first member or lost its last.
     pub(super) fn changed(&self, topic: &str) {
         self.shared.change(&channel_of(topic));
+    }
+
+    /// Takes note that somebody is in a topic under a text, or nobody any more.
+    pub(super) fn presence_changed(&self, topic: &str) {
+        self.shared.change(&format!("{PRESENCE}{topic}").into());
     }
 
     /// Returns how many messages were lost.
@@ -162,7 +175,13 @@ struct Work<B> {
 
 impl<B: Broker> Work<B> {
     async fn run(self, queue: Receiver<(Arc<str>, Bytes)>) {
-        tokio::join!(self.receive(), self.send(queue), self.follow());
+        tokio::join!(
+            self.receive(),
+            self.send(queue),
+            self.follow(),
+            self.beat(),
+            self.answer(),
+        );
     }
 
     /// Delivers what comes from other nodes.
@@ -192,6 +211,9 @@ impl<B: Broker> Work<B> {
         let Some(hub) = self.hub.upgrade() else {
             return;
         };
+        if let Some(topic) = channel.strip_prefix(PRESENCE) {
+            return hub.presence.hear(topic, payload, hub.ears());
+        }
         match unwrap(payload, &self.node) {
             Unwrapped::Message(message) => match channel.strip_prefix(TOPIC) {
                 Some(topic) => drop(hub.publish(topic, &message.into(), None)),
@@ -210,6 +232,7 @@ impl<B: Broker> Work<B> {
         self.shared.change(&Arc::from(EVERYONE));
         for topic in hub.topic_names() {
             self.shared.change(&channel_of(&topic));
+            self.shared.change(&format!("{PRESENCE}{topic}").into());
         }
     }
 
@@ -241,6 +264,10 @@ impl<B: Broker> Work<B> {
                     true => self.broker.subscribe(&channel).await,
                     false => self.broker.unsubscribe(&channel).await,
                 };
+                if let (Ok(()), true, Some(topic)) = (&done, wanted, channel.strip_prefix(PRESENCE))
+                {
+                    self.ask(topic);
+                }
                 if let Err(error) = done {
                     tracing::warn!(%channel, error = &error as &dyn std::error::Error, "broker does not subscribe");
                     sleep(AGAIN).await;
@@ -255,10 +282,45 @@ impl<B: Broker> Work<B> {
     /// Tells whether anybody here has joined the topic of a channel; `None` once the hub is gone.
     fn is_wanted(&self, channel: &str) -> Option<bool> {
         let hub = self.hub.upgrade()?;
-        Some(match channel.strip_prefix(TOPIC) {
-            Some(topic) => hub.topic(topic).is_some(),
-            None => true,
+        let topic = channel.strip_prefix(TOPIC);
+        Some(match (topic, channel.strip_prefix(PRESENCE)) {
+            (Some(topic), _) => hub.topic(topic).is_some(),
+            (None, Some(topic)) => hub.presence.is_wanted(topic),
+            (None, None) => true,
         })
+    }
+
+    fn ask(&self, topic: &str) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.presence.ask(topic, hub.ears());
+        }
+    }
+
+    /// Tells the other nodes that this one lives.
+    async fn beat(&self) {
+        while let Some(hub) = self.hub.upgrade() {
+            let interval = hub.presence.interval();
+            drop(hub);
+            sleep(interval).await;
+            if let Some(hub) = self.hub.upgrade() {
+                hub.presence.beat(hub.ears());
+            }
+        }
+    }
+
+    /// Tells other nodes who is here, when they ask.
+    async fn answer(&self) {
+        let Some(presence) = self.hub.upgrade().map(|hub| Arc::clone(&hub.presence)) else {
+            return;
+        };
+        loop {
+            presence.asked().await;
+            // Many ask at once when a broker is there again.
+            sleep(PATIENCE).await;
+            if let Some(hub) = self.hub.upgrade() {
+                presence.answer(hub.ears());
+            }
+        }
     }
 }
 
@@ -274,6 +336,10 @@ fn channel_of(topic: &str) -> Arc<str> {
 
 /// What the channels of topics begin with.
 const TOPIC: &str = "topic/";
+/// What the channels begin with on which nodes tell who is in a topic.
+const PRESENCE: &str = "presence/";
+/// How long more questions are waited for before they are answered.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// The channel of what is for every connection.
 const EVERYONE: &str = "everyone";
 /// How many messages wait for the broker, and how many octets.

@@ -6,5 +6,6 @@ mod churn;
 mod delivery;
 mod membership;
 mod overflow;
+mod presence;
 mod relay;
 mod world;

@@ -12,7 +12,7 @@ struct Exchange(Mutex<Vec<Arc<Line>>>);
 
 /// The line of one node.
 #[derive(Default)]
-struct Line {
+pub(crate) struct Line {
     events: Mutex<VecDeque<BrokerEvent>>,
     has_come: Notify,
     channels: Mutex<BTreeSet<String>>,
@@ -36,7 +36,7 @@ impl Line {
             .collect()
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         *self.is_cut.lock().unwrap() = true;
         self.channels.lock().unwrap().clear();
         self.push(BrokerEvent::Lost);
@@ -87,7 +87,7 @@ impl Broker for Node {
     }
 }
 
-fn nodes(count: usize) -> (Vec<Hub>, Vec<Arc<Line>>) {
+pub(crate) fn nodes(count: usize) -> (Vec<Hub>, Vec<Arc<Line>>) {
     let exchange = Arc::new(Exchange::default());
     let lines: Vec<Arc<Line>> = (0..count).map(|_| Arc::default()).collect();
     exchange.0.lock().unwrap().clone_from(&lines);
@@ -95,6 +95,10 @@ fn nodes(count: usize) -> (Vec<Hub>, Vec<Arc<Line>>) {
         .iter()
         .map(|line| Hub::with_broker(Node(Arc::clone(&exchange), Arc::clone(line))));
     (hubs.collect(), lines)
+}
+
+pub(crate) fn mend_all(lines: &[Arc<Line>]) {
+    lines.iter().for_each(|line| line.mend());
 }
 
 #[tokio::test]
