@@ -7,6 +7,8 @@ mod chat;
 mod details;
 mod handshake;
 mod http2;
+#[cfg(all(feature = "http2", feature = "rustls"))]
+mod http2_example;
 mod hyper_example;
 mod lifecycle;
 #[cfg(feature = "rustls")]
