@@ -99,6 +99,8 @@ pub(super) struct Deflation {
     config: DeflaterConfig,
     threshold: usize,
     deflater: Option<Deflater>,
+    /// The peer has seen what the deflater has not, so that its references would be off.
+    is_stale: bool,
     compressed: BytesMut,
     pub(super) squeeze: Squeeze,
 }
@@ -129,9 +131,24 @@ impl Deflation {
             config,
             threshold: settings.options.threshold,
             deflater: None,
+            is_stale: false,
             compressed: BytesMut::new(),
             squeeze: Squeeze::default(),
         })
+    }
+
+    pub(super) fn config(&self) -> DeflaterConfig {
+        self.config
+    }
+
+    /// Takes note of a message that went out between two of our own, compressed by somebody else
+    /// with a window that was empty.
+    #[inline]
+    pub(super) fn pass(&mut self, plain: usize, compressed: usize) {
+        // Reset not before there is another message of our own: to a subscriber none ever goes.
+        self.is_stale = self.deflater.is_some();
+        self.squeeze.plain += plain as u64;
+        self.squeeze.compressed += compressed as u64;
     }
 
     /// Tells whether a message of this length is worth compressing.
@@ -147,6 +164,9 @@ impl Deflation {
             self.deflater = Some(Deflater::lease(self.config).ok()?);
         }
         let deflater = self.deflater.as_mut()?;
+        if std::mem::take(&mut self.is_stale) {
+            deflater.reset();
+        }
         deflater.compress(piece, &mut self.compressed).ok()?;
         if part == Part::Last {
             deflater.finish(&mut self.compressed);

@@ -42,6 +42,7 @@
 
 mod assemble;
 mod closing;
+mod compressed;
 #[cfg(feature = "tokio")]
 mod counts;
 mod error;

@@ -108,10 +108,14 @@ impl Output {
     }
 
     /// Appends the octets of a data frame that was encoded before.
-    pub(super) fn push_encoded(&mut self, frame: Bytes, payload: usize) {
+    #[inline]
+    pub(super) fn push_encoded(&mut self, frame: &Bytes, payload: usize) {
         self.framed.frames += 1;
         self.framed.payload += payload as u64;
-        self.push(frame.into());
+        match frame.len() >= BY_REFERENCE {
+            true => self.push_reference(frame.clone()),
+            false => self.extend_from_slice(frame),
+        }
     }
 
     /// Takes the counts of what was put in since they were taken last.

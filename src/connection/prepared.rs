@@ -1,26 +1,64 @@
-//! A message that is framed once and sent over many connections.
+//! A message that is framed once, compressed once, and sent over many connections.
 
+use super::compressed::{CompressedFrames, Shared, window_bits_for};
+use super::outgoing::opcode_of;
 use super::{Compress, Output};
-use crate::frame::{Header, Opcode, Rsv};
-use crate::message::{Message, Payload};
+use crate::extension::deflate::codec::DeflaterConfig;
+use crate::frame::{Header, Rsv};
+use crate::message::{Message, Payload, Text};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A message with its frame, cheap to clone, for sending to many connections.
 ///
-/// Connections that send unmasked and uncompressed share the octets of the frame; others encode
-/// the message for themselves.
+/// Servers share the octets of the frame; clients mask them, each with a key of its own.
+///
+/// It is compressed once, too, for all connections with permessage-deflate that compress alike: same
+/// level, memory level and strategy, and windows that are no smaller than the message, or else the same
+/// window. Clones share what was compressed. It happens when the first connection wants it, and those
+/// that want it meanwhile wait. Up to 8 ways to compress are kept of one message; connections beyond
+/// that compress for themselves. A message that compression makes no smaller goes out as it is.
+///
+/// Such a frame refers to nothing that was sent before, so it suits connections with context takeover
+/// as well (RFC 7692 §7.1.1): they need no compressor of their own for it. What they give up is that
+/// it, and the next message of their own, could refer to earlier ones. Where that is worth more than
+/// time and memory, send the message itself to each.
 ///
 /// ```
-/// use motorway::PreparedMessage;
+/// use motorway::connection::{DeflateSettings, Output, Rules, Sender};
+/// use motorway::extension::deflate::DeflateParameters;
+/// use motorway::{DeflateOptions, PreparedMessage, ServerOptions};
+/// use std::sync::Arc;
 ///
-/// let prepared = PreparedMessage::new("to everyone");
-/// assert_eq!(prepared.message().len(), 11);
+/// let prepared = PreparedMessage::new("to everyone, ".repeat(100));
+/// assert_eq!(prepared.message().len(), 1300);
+///
+/// let rules = Arc::new(Rules::server(&ServerOptions::default()));
+/// let deflate = DeflateSettings {
+///     parameters: DeflateParameters::default(),
+///     options: DeflateOptions::default(),
+/// };
+/// let mut outputs = Vec::new();
+/// for _ in 0..1000 {
+///     let mut sender = Sender::new(rules.clone(), Some(&deflate), Box::new(|| [0; 4].into()));
+///     let mut output = Output::default();
+///     sender.send_prepared(&prepared, &mut output)?; // only the first time it is compressed
+///     outputs.push(output);
+/// }
+/// assert!(outputs.iter().all(|output| output.len() < 50));
+/// # Ok::<(), motorway::connection::SendError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
+    contents: Arc<Contents>,
+    compress: Compress,
+}
+
+#[derive(Debug)]
+struct Contents {
     message: Message<'static>,
     frame: Bytes,
-    compress: Compress,
+    compressed: CompressedFrames,
 }
 
 impl PreparedMessage {
@@ -28,15 +66,11 @@ impl PreparedMessage {
     #[must_use]
     pub fn new<'a>(message: impl Into<Message<'a>>) -> Self {
         let message = message.into();
-        let opcode = match message.is_binary() {
-            true => Opcode::Binary,
-            false => Opcode::Text,
-        };
         let length = message.len() as u64;
         let header = Header {
             fin: true,
             rsv: Rsv::NONE,
-            opcode,
+            opcode: opcode_of(&message),
             mask: None,
             length,
         };
@@ -45,20 +79,24 @@ impl PreparedMessage {
         let frame = frame.split().freeze();
         let payload = Payload::from(frame.slice(header.encode().len()..));
         let message = match message {
-            Message::Text(_) => Message::Text(crate::message::Text::from_validated(payload)),
+            Message::Text(_) => Message::Text(Text::from_validated(payload)),
             Message::Binary(_) => Message::Binary(payload),
             Message::UncheckedText(_) => Message::UncheckedText(payload),
         };
-        Self {
+        let contents = Contents {
             message,
             frame,
+            compressed: CompressedFrames::default(),
+        };
+        Self {
+            contents: contents.into(),
             compress: Compress::Auto,
         }
     }
 
     /// Keeps the message from being compressed, on whichever connection.
     ///
-    /// Connections that compress share the octets of the frame then, too, if they send unmasked.
+    /// Servers that compress share the octets of the uncompressed frame then.
     ///
     /// ```
     /// use motorway::PreparedMessage;
@@ -72,19 +110,33 @@ impl PreparedMessage {
         self
     }
 
+    /// Tells whether a connection that compresses may do so.
     pub(super) fn compress(&self) -> Compress {
         self.compress
+    }
+
+    /// Returns what is sent by connections that compress so.
+    #[inline]
+    pub(super) fn compressed(&self, config: DeflaterConfig) -> Shared<'_> {
+        let message = self.message();
+        let config = DeflaterConfig {
+            window_bits: window_bits_for(message.len(), config.window_bits),
+            context_takeover: false,
+            ..config
+        };
+        let message = (opcode_of(message), message.as_bytes());
+        self.contents.compressed.find(&config, message)
     }
 
     /// Returns the message.
     #[must_use]
     pub fn message(&self) -> &Message<'static> {
-        &self.message
+        &self.contents.message
     }
 
     /// Returns its unmasked, uncompressed frame.
     #[must_use]
     pub fn frame(&self) -> &Bytes {
-        &self.frame
+        &self.contents.frame
     }
 }

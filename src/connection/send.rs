@@ -5,6 +5,7 @@
 #[cfg(feature = "tokio")]
 use super::Squeeze;
 use super::closing::{Closing, Endpoint};
+use super::compressed::Shared;
 use super::inflate::{DeflateSettings, Deflation, Part};
 use super::outgoing::{
     Outgoing, check_size, opcode_of, write_fragments, write_frame, write_message,
@@ -149,14 +150,35 @@ impl Sender {
         prepared: &PreparedMessage,
         out: &mut Output,
     ) -> Result<(), SendError> {
-        let whole = self.rules.fragment_size >= prepared.message().len() as u64;
-        let plain = self.deflation.is_none() || prepared.compress() == Compress::Never;
-        if !plain || self.rules.mask_outgoing || !whole {
-            return self.send_with(prepared.message().borrowed(), prepared.compress(), out);
-        }
         self.check_open()?;
-        check_size(&self.rules, prepared.message().len() as u64)?;
-        out.push_encoded(prepared.frame().clone(), prepared.message().len());
+        let message = prepared.message();
+        check_size(&self.rules, message.len() as u64)?;
+        let (mut frame, mut length) = (prepared.frame(), message.len());
+        let mut rsv = Rsv::NONE;
+        if let Some(deflation) = &mut self.deflation
+            && prepared.compress() == Compress::Auto
+            && deflation.is_worth(message.len())
+        {
+            match prepared.compressed(deflation.config()) {
+                Shared::Frame(compressed) => {
+                    (frame, length) = (compressed.octets(), compressed.payload_length());
+                    rsv = Rsv::RSV1;
+                    deflation.pass(message.len(), length);
+                }
+                Shared::Plain => {}
+                Shared::Full => return self.send(message.borrowed(), out),
+            }
+        }
+        if !self.rules.mask_outgoing && length as u64 <= self.rules.fragment_size {
+            out.push_encoded(frame, length);
+            return Ok(());
+        }
+        let outgoing = Outgoing {
+            opcode: opcode_of(message),
+            rsv,
+            payload: frame.slice(frame.len() - length..).into(),
+        };
+        write_fragments(&self.rules, &mut self.keys, (true, outgoing), out);
         Ok(())
     }
 

@@ -28,8 +28,8 @@ impl Server {
         self.lifecycle.stats()
     }
 
-    /// Queues a message for every connection that is open, framed once, without waiting. Returns
-    /// those that did not take it, with the reason: [`SendError::Full`] where the peer reads too
+    /// Queues a message for every connection that is open, framed once and compressed once for all
+    /// that can share it (see [`PreparedMessage`]), without waiting. Returns those that did not take it, with the reason: [`SendError::Full`] where the peer reads too
     /// slowly, [`SendError::Busy`] where another message is sent in parts, or
     /// [`SendError::Closed`].
     ///

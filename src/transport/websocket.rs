@@ -117,6 +117,9 @@ impl WebSocket {
 
     /// Sends a message that was prepared once for many connections; as [`send`](Self::send).
     ///
+    /// With permessage-deflate it is compressed once for all that can share it; see
+    /// [`PreparedMessage`].
+    ///
     /// # Errors
     ///
     /// Fails as `send` does.
@@ -260,9 +263,6 @@ impl WebSocket {
 
     /// Drops the connection at once, without a closing handshake; TCP is reset where the stream is
     /// a TCP connection.
-    ///
-    /// So is one that is closing: its peer sees 1006 in the place of the code that was sent. Abort those that
-    /// do not keep up on [`SendError::Full`], not on any error.
     pub fn abort(&self) {
         self.0.order(Order::Abort);
     }

@@ -51,6 +51,8 @@ mod origins;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod prepared;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod routes;

@@ -2,10 +2,9 @@
 
 #![cfg(test)]
 
-use crate::engine::{Engine, Random, binary, frame, frames, settings, text};
+use crate::engine::{Engine, Random, binary, frame, frames, text};
 use bytes::{Buf, Bytes};
 use motorway::connection::{Compress, Output, Part, PreparedMessage, Rules, Sender, write_message};
-use motorway::extension::deflate::DeflateParameters;
 use motorway::frame::MaskingKey;
 use motorway::{
     ClientOptions, CloseCode, CloseFrame, Message, MessageKind, SendError, ServerOptions,
@@ -148,14 +147,10 @@ fn prepared_message_is_what_would_have_been_sent() {
         Message::from(vec![3; 70_000]),
         Message::UncheckedText(b"\xff".into()),
     ];
-    let deflate = settings(DeflateParameters::default());
-    let rules = || Rules::server(&ServerOptions::default()).into();
-    let compressing = || Sender::new(rules(), Some(&deflate), Box::new(|| [0; 4].into()));
-    let makers: [&dyn Fn() -> Sender; 4] = [
+    let makers: [&dyn Fn() -> Sender; 3] = [
         &|| server(|_| {}),
         &|| server(|rules| rules.fragment_size = 2),
         &client,
-        &compressing,
     ];
     for message in &messages {
         let prepared = PreparedMessage::new(message);

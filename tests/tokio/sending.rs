@@ -291,6 +291,10 @@ async fn prepared_messages_suit_every_connection() {
     let deflate = ServerOptions::default().per_message_deflate(DeflateOptions::default());
     let (mut deflated, _) = open_with(&quiet(), deflate, (OFFER, PIPE)).await;
     deflated.ws().send_prepared(&prepared).await.unwrap();
+    // Compressed it would be longer.
+    assert_eq!(deflated.peer.frame().await, Wire::text("to everyone"));
+    let long = PreparedMessage::new("to everyone, ".repeat(9));
+    deflated.ws().send_prepared(&long).await.unwrap();
     assert!(deflated.peer.frame().await.rsv1);
     // It waits for room like any other.
     let ws = plain.ws();

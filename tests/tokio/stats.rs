@@ -122,6 +122,25 @@ async fn pieces_prepared_messages_and_writers_are_counted() {
     assert_eq!(stats.payload_octets_sent, 15);
 }
 
+// Who shares a compressed frame has saved as much as who compressed it.
+#[tokio::test(start_paused = true)]
+async fn shared_frames_count_on_each_connection() {
+    let prepared = PreparedMessage::new("motorway ".repeat(100));
+    for takeover in ["", "; server_no_context_takeover"] {
+        let options = ServerOptions::default().per_message_deflate(DeflateOptions::default());
+        let offer = format!("{}{takeover}\r\n", OFFER.trim_end());
+        let (mut session, _) = open_with(&echo(), options, (&offer, PIPE)).await;
+        session.ws().send_prepared(&prepared).await.unwrap();
+        let sent = session.peer.frame().await;
+        settle().await;
+        let stats = session.ws().stats();
+        assert_eq!(stats.messages_sent, 1);
+        assert_eq!(stats.message_octets_sent, 900);
+        assert_eq!(stats.payload_octets_sent, sent.payload.len() as u64);
+        assert!(sent.payload.len() < 90);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn counters_are_reset_and_those_of_the_factory_go_on() {
     let probe = echo();
