@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod churn;
+mod compression;
 mod delivery;
 mod membership;
 mod overflow;
