@@ -6,7 +6,7 @@ use super::publication::{Publication, Published};
 use super::topic::Topic;
 use crate::connection::{CloseCause, SendError};
 use crate::transport::WebSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
@@ -15,6 +15,8 @@ use std::task::{Wake, Waker};
 pub(super) struct Member {
     pub(super) ws: WebSocket,
     overflow: Mutex<Overflow>,
+    /// Of the policy, for those who have no need of the rest.
+    above: AtomicUsize,
     /// What it has joined; `None` once the connection has ended.
     pub(super) topics: Mutex<Option<Vec<Arc<Topic>>>>,
     /// Whether publications wait in the backlog, so that none may overtake them.
@@ -26,6 +28,7 @@ impl Member {
     pub(super) fn new(ws: WebSocket, overflow: Overflow) -> Arc<Self> {
         Arc::new(Self {
             ws,
+            above: AtomicUsize::new(overflow.above),
             overflow: Mutex::new(overflow),
             topics: Mutex::new(Some(Vec::new())),
             is_behind: AtomicBool::new(false),
@@ -43,7 +46,9 @@ impl Member {
     }
 
     pub(super) fn set_overflow(&self, overflow: Overflow) {
-        *self.overflow.lock().unwrap_or_else(PoisonError::into_inner) = overflow;
+        let mut place = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        self.above.store(overflow.above, Ordering::Relaxed);
+        *place = overflow;
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -93,10 +98,9 @@ impl Member {
         published
     }
 
-    /// How much may wait to be written; the lock is not taken for what is the same for nearly all.
+    /// How much may wait to be written.
     fn above(&self) -> usize {
-        let overflow = self.overflow.lock();
-        overflow.unwrap_or_else(PoisonError::into_inner).above
+        self.above.load(Ordering::Relaxed)
     }
 
     /// Does what the policy says.

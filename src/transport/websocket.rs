@@ -263,6 +263,9 @@ impl WebSocket {
 
     /// Drops the connection at once, without a closing handshake; TCP is reset where the stream is
     /// a TCP connection.
+    ///
+    /// So is one that is closing: its peer sees 1006 in the place of the code that was sent. Abort those that
+    /// do not keep up on [`SendError::Full`], not on any error.
     pub fn abort(&self) {
         self.0.order(Order::Abort);
     }

@@ -18,6 +18,9 @@ mod flow;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
+#[cfg(feature = "axum")]
+mod mounted;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 #[cfg(feature = "rustls")]

@@ -241,6 +241,12 @@ impl Channel {
         Ok(())
     }
 
+    /// Reads what a client says that drops its WebSocket.
+    pub(crate) async fn left(&mut self) {
+        assert_eq!(self.frame().await.code(), 1001);
+        assert_eq!(self.read().await, Read::Reset(Reason::CANCEL));
+    }
+
     /// Sends END_STREAM.
     pub(crate) fn end(&mut self) {
         self.outflow.send_data(Bytes::new(), true).unwrap();

@@ -73,7 +73,7 @@ def run(checks: dict[str, Callable[[Bench], None]], options: argparse.Namespace)
     cache = options.cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
     python, node = setup.python(cache), setup.node(cache)
-    programs = setup.examples("interop_server", "interop_client")
+    programs = setup.examples("interop_server", "interop_client", "interop_http2")
     passed = problems = 0
     for name, check in checks.items():
         if options.only not in name:

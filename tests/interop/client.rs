@@ -3,8 +3,8 @@
 
 use clap::{Parser, ValueEnum};
 use motorway::{
-    ClientOptions, ClientTls, CloseCode, CloseInfo, DeflateOptions, HandlerResult, Message,
-    MessageKind, Roots, WebSocket, WebSocketClientFactory, WebSocketClientProtocol,
+    ClientOptions, ClientTls, CloseCode, CloseInfo, DeflateOptions, HandlerResult, Http2Connection,
+    Message, MessageKind, Roots, WebSocket, WebSocketClientFactory, WebSocketClientProtocol,
 };
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -29,7 +29,11 @@ struct Talker {
 }
 
 impl Talker {
-    async fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+    /// Opens one, with HTTP/2 over the connection that is kept, and made if there is none.
+    async fn open(
+        arguments: &Arguments,
+        kept: &mut Option<Http2Connection>,
+    ) -> Result<Self, Box<dyn Error>> {
         let (sender, inbox) = unbounded_channel();
         let mut factory =
             WebSocketClientFactory::new(&arguments.url, move || PassOn(sender.clone()))?;
@@ -37,7 +41,14 @@ impl Talker {
         if let Some(ca) = &arguments.ca {
             factory.set_tls(ClientTls::new(&Roots::from_pem_file(ca)?)?);
         }
-        let ws = factory.connect().await?;
+        let ws = match (arguments.http2, &kept) {
+            (false, _) => factory.connect().await?,
+            (true, Some(http2)) => factory.connect_over(http2).await?,
+            (true, None) => {
+                let http2 = kept.insert(factory.connect_http2().await?);
+                factory.connect_over(http2).await?
+            }
+        };
         Ok(Self { ws, inbox })
     }
 
@@ -92,6 +103,9 @@ struct Arguments {
     /// Whom to claim to be, in X-Forwarded-For
     #[arg(long)]
     claim: Option<String>,
+    /// Go over HTTP/2, with both conversations on one connection
+    #[arg(long)]
+    http2: bool,
 }
 
 impl Arguments {
@@ -131,7 +145,8 @@ fn octets(count: u32) -> Vec<u8> {
 }
 
 async fn converse(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let mut talker = Talker::open(arguments).await?;
+    let mut http2 = None;
+    let mut talker = Talker::open(arguments, &mut http2).await?;
     println!("subprotocol {}", talker.ws.subprotocol().unwrap_or("none"));
     println!("text {}", talker.ask("grüße, 😀").await?);
     println!("binary {}", talker.echo(octets(256)).await?);
@@ -153,7 +168,7 @@ async fn converse(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     talker.ws.close(code, "from client").await?;
     println!("close out {}", talker.end().await?);
 
-    let talker = Talker::open(arguments).await?;
+    let talker = Talker::open(arguments, &mut http2).await?;
     talker.ws.send("!close").await?;
     println!("close in {}", talker.end().await?);
     Ok(())

@@ -167,7 +167,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         let (requests, task) = started
             .await
             .map_err(|_| Error::Timeout(TimeoutKind::OpeningHandshake))??;
-        let arrivals = Arc::clone(task.arrivals());
+        let desk = Arc::clone(task.desk());
         tokio::spawn(async move {
             match task.await {
                 Ok(()) => tracing::debug!("http/2 connection has ended"),
@@ -181,7 +181,7 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         let url = self.url().clone();
         Ok(Http2Connection {
             requests,
-            arrivals,
+            desk,
             about: Arc::new(About { url, details }),
         })
     }

@@ -71,7 +71,7 @@ impl Exchange<'_> {
             received: answer.len(),
             times: (written, Instant::now()),
         };
-        let stream = Http2Stream::new(outflow, body, &connection.arrivals);
+        let stream = Http2Stream::new(outflow, body, &connection.desk);
         Ok((shaken, stream))
     }
 }

@@ -5,6 +5,7 @@
 //! frames out as they come, and what waits are octets, no more than the window of the stream
 //! (RFC 9113 §5.2): the window opens again only for what the driver takes.
 
+use super::desk::Desk;
 use super::fault;
 use bytes::{Buf, BytesMut};
 use h2::RecvStream;
@@ -16,7 +17,7 @@ use tokio::io::ReadBuf;
 /// What has arrived on one stream.
 pub(super) struct Inflow {
     arrived: Mutex<Arrived>,
-    arrivals: Arc<Arrivals>,
+    desk: Arc<Desk>,
 }
 
 struct Arrived {
@@ -35,7 +36,7 @@ enum End {
 }
 
 impl Inflow {
-    pub(super) fn new(body: RecvStream, arrivals: &Arc<Arrivals>) -> Arc<Self> {
+    pub(super) fn new(body: RecvStream, desk: &Arc<Desk>) -> Arc<Self> {
         let arrived = Arrived {
             body: Some(body),
             octets: BytesMut::new(),
@@ -44,7 +45,7 @@ impl Inflow {
         };
         let inflow = Arc::new(Self {
             arrived: Mutex::new(arrived),
-            arrivals: Arc::clone(arrivals),
+            desk: Arc::clone(desk),
         });
         // What is there already, and so that `h2` knows whom to wake.
         inflow.fill();
@@ -139,55 +140,8 @@ impl Arrived {
 /// Called by `h2`, which holds a lock then: nothing is asked of it here.
 impl Wake for Inflow {
     fn wake(self: Arc<Self>) {
-        let arrivals = Arc::clone(&self.arrivals);
-        arrivals.push(self);
-    }
-}
-
-/// The streams of a connection on which something has arrived.
-#[derive(Default)]
-pub(super) struct Arrivals(Mutex<List>);
-
-#[derive(Default)]
-struct List {
-    inflows: Vec<Arc<Inflow>>,
-    /// The task of the connection; `None` while it runs.
-    task: Option<Waker>,
-}
-
-impl Arrivals {
-    fn push(&self, inflow: Arc<Inflow>) {
-        let mut list = self.lock();
-        list.inflows.push(inflow);
-        let task = list.task.take();
-        drop(list);
-        if let Some(task) = task {
-            task.wake();
-        }
-    }
-
-    /// Takes note that the task runs, which looks at the list before it waits.
-    pub(super) fn begin(&self) {
-        let task = self.lock().task.take();
-        drop(task);
-    }
-
-    /// Distributes what has arrived; from then on the task is woken for more.
-    pub(super) fn distribute(&self, task: &Waker) {
-        loop {
-            let mut list = self.lock();
-            let inflows = std::mem::take(&mut list.inflows);
-            if inflows.is_empty() {
-                list.task = Some(task.clone());
-                return;
-            }
-            drop(list);
-            inflows.iter().for_each(Inflow::fill);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let desk = Arc::clone(&self.desk);
+        desk.arrived(self);
     }
 }
 
@@ -228,11 +182,11 @@ mod tests {
         let builder = builder.data_frame_budget(500_000);
         let (mut requests, connection) = builder.handshake(near).await.unwrap();
         let task = Task::new(connection);
-        let arrivals = Arc::clone(task.arrivals());
+        let desk = Arc::clone(task.desk());
         tokio::spawn(task);
         let request = Request::new(());
         let (answer, _outflow) = requests.send_request(request, true).unwrap();
-        let inflow = Inflow::new(answer.await.unwrap().into_body(), &arrivals);
+        let inflow = Inflow::new(answer.await.unwrap().into_body(), &desk);
         ready.send(()).unwrap();
         let ended = async {
             while inflow.lock().end.is_none() {

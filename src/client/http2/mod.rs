@@ -4,6 +4,7 @@
 //! of each WebSocket, and the opening handshake on one of them. What `h2` reports of others stops here.
 
 mod connecting;
+mod desk;
 mod exchange;
 mod fault;
 mod inflow;
@@ -14,8 +15,8 @@ mod task;
 use crate::error::{Http2Error, Result};
 use crate::handshake::{TransportDetails, Url};
 use bytes::Bytes;
+use desk::Desk;
 use h2::client::SendRequest;
-use inflow::Arrivals;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -52,7 +53,7 @@ use std::task::{Context, Poll, Waker};
 #[derive(Clone)]
 pub struct Http2Connection {
     requests: SendRequest<Bytes>,
-    arrivals: Arc<Arrivals>,
+    desk: Arc<Desk>,
     about: Arc<About>,
 }
 

@@ -1,10 +1,11 @@
 //! One stream of HTTP/2 as a stream of octets (RFC 8441 §5).
 
+use super::desk::Desk;
 use super::fault;
-use super::inflow::{Arrivals, Inflow};
-use bytes::{Bytes, BytesMut};
+use super::inflow::Inflow;
+use bytes::Bytes;
 use h2::{FlowControl, Reason, RecvStream, SendStream};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,23 +16,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Dropped before both sides have ended, it is reset with CANCEL, as a TCP connection would be
 /// (RFC 8441 §5).
 pub(super) struct Http2Stream {
-    outflow: SendStream<Bytes>,
+    /// `None` once it is dropped.
+    outflow: Option<SendStream<Bytes>>,
     inflow: Arc<Inflow>,
+    desk: Arc<Desk>,
     /// Opens the window for what was read.
     window: FlowControl,
     is_shut_down: bool,
 }
 
 impl Http2Stream {
-    pub(super) fn new(
-        outflow: SendStream<Bytes>,
-        mut body: RecvStream,
-        arrivals: &Arc<Arrivals>,
-    ) -> Self {
+    pub(super) fn new(outflow: SendStream<Bytes>, mut body: RecvStream, desk: &Arc<Desk>) -> Self {
         Self {
-            outflow,
+            outflow: Some(outflow),
             window: body.flow_control().clone(),
-            inflow: Inflow::new(body, arrivals),
+            inflow: Inflow::new(body, desk),
+            desk: Arc::clone(desk),
             is_shut_down: false,
         }
     }
@@ -43,15 +43,16 @@ impl Http2Stream {
         context: &mut Context<'_>,
         wanted: usize,
     ) -> Poll<io::Result<Option<usize>>> {
+        let outflow = self.outflow()?;
         loop {
             // Asked for only now, and no more than is sent at once: what is granted to this stream, no
             // other stream of the connection can have.
-            self.outflow.reserve_capacity(wanted);
-            let room = self.outflow.capacity().min(wanted);
+            outflow.reserve_capacity(wanted);
+            let room = outflow.capacity().min(wanted);
             if room > 0 {
                 return Poll::Ready(Ok(Some(room)));
             }
-            match ready!(self.outflow.poll_capacity(context)) {
+            match ready!(outflow.poll_capacity(context)) {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(fault::of_stream(&error))),
                 None => return Poll::Ready(self.why_closed(context).map(|()| None)),
@@ -64,7 +65,7 @@ impl Http2Stream {
     fn why_closed(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         // What came before the reset may not have been looked at yet.
         self.inflow.fill();
-        match self.outflow.poll_reset(context) {
+        match self.outflow()?.poll_reset(context) {
             Poll::Ready(Ok(Reason::NO_ERROR)) if self.inflow.has_ended() => Ok(()),
             Poll::Ready(Ok(reason)) => Err(fault::of_stream(&reason.into())),
             Poll::Ready(Err(error)) => Err(fault::of_stream(&error)),
@@ -72,9 +73,14 @@ impl Http2Stream {
         }
     }
 
+    fn outflow(&mut self) -> io::Result<&mut SendStream<Bytes>> {
+        let outflow = self.outflow.as_mut();
+        outflow.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
     fn send(&mut self, octets: Bytes) -> io::Result<usize> {
         let length = octets.len();
-        let sent = self.outflow.send_data(octets, false);
+        let sent = self.outflow()?.send_data(octets, false);
         sent.map_err(|error| fault::of_stream(&error))?;
         Ok(length)
     }
@@ -111,31 +117,6 @@ impl AsyncWrite for Http2Stream {
         }
     }
 
-    /// Puts header and payload into one frame of HTTP/2.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        if length == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        let Some(room) = ready!(self.poll_room(context, length.min(AT_ONCE)))? else {
-            return Poll::Ready(Ok(length));
-        };
-        let mut octets = BytesMut::with_capacity(room);
-        for slice in slices {
-            let more = slice.len().min(room - octets.len());
-            octets.extend_from_slice(slice.get(..more).unwrap_or_default());
-        }
-        Poll::Ready(self.send(octets.freeze()))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
     /// The task of the connection writes by itself.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -146,7 +127,7 @@ impl AsyncWrite for Http2Stream {
         if self.is_shut_down {
             return Poll::Ready(Ok(()));
         }
-        if self.outflow.send_data(Bytes::new(), true).is_err() {
+        if self.outflow()?.send_data(Bytes::new(), true).is_err() {
             self.why_closed(context)?;
         }
         self.is_shut_down = true;
@@ -155,11 +136,11 @@ impl AsyncWrite for Http2Stream {
 }
 
 impl Drop for Http2Stream {
+    /// What was written before still goes out, as over TCP.
     fn drop(&mut self) {
-        let is_over = self.is_shut_down && self.inflow.has_ended();
         self.inflow.close();
-        if !is_over {
-            self.outflow.send_reset(Reason::CANCEL);
+        if let Some(outflow) = self.outflow.take() {
+            self.desk.left(outflow);
         }
     }
 }

@@ -1,31 +1,30 @@
 //! The task of a connection: reads and writes for all its WebSockets.
 
-use super::inflow::Arrivals;
+use super::desk::Desk;
+use crate::transport::Stream;
 use bytes::Bytes;
 use h2::client::Connection;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-
-use crate::transport::Stream;
+use std::task::{Context, Poll};
 
 /// Drives a connection until the last of its handles and WebSockets is gone, or until it fails.
 pub(super) struct Task {
     /// `None` at the end.
     connection: Option<Connection<Box<dyn Stream>, Bytes>>,
-    arrivals: Arc<Arrivals>,
+    desk: Arc<Desk>,
 }
 
 impl Task {
     pub(super) fn new(connection: Connection<Box<dyn Stream>, Bytes>) -> Self {
         Self {
             connection: Some(connection),
-            arrivals: Arc::default(),
+            desk: Arc::default(),
         }
     }
 
-    pub(super) fn arrivals(&self) -> &Arc<Arrivals> {
-        &self.arrivals
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     pub(super) fn connection(&mut self) -> Option<&mut Connection<Box<dyn Stream>, Bytes>> {
@@ -35,7 +34,7 @@ impl Task {
     /// Tells everybody whose stream is still open that it is over.
     fn end(&mut self) {
         self.connection = None;
-        self.arrivals.distribute(Waker::noop());
+        self.desk.close();
     }
 }
 
@@ -45,14 +44,16 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self {
             connection: Some(connection),
-            arrivals,
+            desk,
         } = &mut *self
         else {
             return Poll::Ready(Ok(()));
         };
-        arrivals.begin();
+        let left = desk.begin();
         let driven = Pin::new(connection).poll(context);
-        arrivals.distribute(context.waker());
+        // What was written on them is out, unless TCP takes no more; what has not ended is reset with CANCEL.
+        drop(left);
+        desk.distribute(context.waker());
         if driven.is_ready() {
             self.end();
         }

@@ -77,11 +77,12 @@ export async function open(session, options = {}) {
 // Accepts a request of a client.
 export function accept(stream, headers) {
   const answer = { ':status': 200 }
-  const asked = (headers['sec-websocket-protocol'] ?? '').split(',').map(word => word.trim())
-  const protocol = asked.includes('chat') ? 'chat' : undefined
+  const names = (headers['sec-websocket-protocol'] ?? '').split(',').map(word => word.trim())
+  const protocol = names.includes('chat') ? 'chat' : undefined
   if (protocol) answer['sec-websocket-protocol'] = protocol
   let deflate = null
-  const offers = extension.parse(headers['sec-websocket-extensions'] ?? '')
+  const asks = headers['sec-websocket-extensions']
+  const offers = asks ? extension.parse(asks) : {}
   if (offers[DEFLATE]) {
     deflate = new PerMessageDeflate({ threshold: 0, isServer: true })
     deflate.accept(offers[DEFLATE])

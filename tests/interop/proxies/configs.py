@@ -52,11 +52,7 @@ def nginx(bench, own: int, target: int, secure: bool = False) -> list[str]:
 
 
 def haproxy(bench, own: int, target: int, secure: bool = False) -> list[str]:
-    tls = ""
-    if secure:
-        pem = bench.folder / "both.pem"
-        pem.write_bytes(b"".join((bench.folder / f).read_bytes() for f in ("chain.pem", "key.pem")))
-        tls = f"ssl crt {pem}"
+    tls = _haproxy_tls(bench) if secure else ""
     return _haproxy(bench, own, "http", tls, f"127.0.0.1:{target} source 127.0.0.7")
 
 
@@ -66,6 +62,17 @@ def haproxy_tcp(bench, own: int, target: int, version: str) -> list[str]:
 
 def haproxy_to_http2(bench, own: int, target: int) -> list[str]:
     return _haproxy(bench, own, "http", "", f"127.0.0.1:{target} proto h2 ws h2")
+
+
+def haproxy_of_http2(bench, own: int, target: int, both: bool) -> list[str]:
+    tls = _haproxy_tls(bench) + " alpn h2,http/1.1"
+    return _haproxy(bench, own, "http", tls, f"127.0.0.1:{target}{' proto h2 ws h2' if both else ''}")
+
+
+def _haproxy_tls(bench) -> str:
+    pem = bench.folder / "both.pem"
+    pem.write_bytes(b"".join((bench.folder / f).read_bytes() for f in ("chain.pem", "key.pem")))
+    return f"ssl crt {pem}"
 
 
 def _haproxy(bench, own: int, mode: str, bind: str, server: str) -> list[str]:
