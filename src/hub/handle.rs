@@ -76,7 +76,9 @@ impl Hub {
     /// Sets who is told how the hub fares with its broker; replaces who was before. Lost and lagged
     /// are logged in any case.
     ///
-    /// Called by the task of the broker, which waits meanwhile.
+    /// Called by the task of the broker, which waits meanwhile. What it captures lives as long as the
+    /// hub: a hub that is captured in here, as in the example of
+    /// [`broadcast_here`](Self::broadcast_here), lives as long as the process.
     ///
     /// ```
     /// use motorway::{BrokerState, Hub};
@@ -261,6 +263,41 @@ impl Hub {
             relay.publish(None, &publication);
         }
         Ok(published)
+    }
+
+    /// Publishes to the members of a topic on this node, and to no other node: what this node alone
+    /// has to say, such as that somebody has [appeared](super::HubEvent::Appeared), which every node
+    /// tells its own. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the topic has not 1 to 256 octets.
+    pub fn publish_here(
+        &self,
+        topic: impl AsRef<str>,
+        publication: impl Into<Publication>,
+    ) -> Result<Published, HubError> {
+        let topic = topic.as_ref();
+        check(topic)?;
+        Ok(self.0.publish(topic, &publication.into(), None))
+    }
+
+    /// Publishes to every connection of the hub on this node, and to no other node. Does not wait.
+    ///
+    /// ```
+    /// use motorway::{BrokerState, Hub};
+    ///
+    /// fn warn(hub: &Hub) {
+    ///     let guests = hub.clone();
+    ///     hub.on_broker(move |state| {
+    ///         if state == BrokerState::Lost {
+    ///             guests.broadcast_here("you hear only those who are on this node");
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn broadcast_here(&self, publication: impl Into<Publication>) -> Published {
+        self.0.broadcast(&publication.into())
     }
 
     /// Returns the connections that have joined a topic, on this node.

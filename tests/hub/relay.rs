@@ -202,6 +202,27 @@ async fn without_the_broker_members_here_get_it_and_losses_are_told() {
 }
 
 #[tokio::test]
+async fn what_is_for_this_node_stays_here() {
+    let mut world = World::new();
+    let (hubs, lines) = nodes(2);
+    let (here, mut near) = world.open().await;
+    let (there, mut far) = world.open().await;
+    hubs[0].join(&here, "a").unwrap();
+    hubs[1].join(&there, "a").unwrap();
+    let joined = |line: &Arc<Line>| line.channels.lock().unwrap().len() == 2;
+    until(|| lines.iter().all(joined)).await;
+    assert_eq!(hubs[0].publish_here("a", "members").unwrap().sent, 1);
+    assert_eq!(hubs[0].broadcast_here("everybody").sent, 1);
+    assert!(hubs[0].publish_here("", "nobody").is_err());
+    assert_eq!(near.text().await, "members");
+    assert_eq!(near.text().await, "everybody");
+    hubs[0].publish("a", "all nodes").await.unwrap();
+    // What went to the other node before would have come before this.
+    assert_eq!(far.text().await, "all nodes");
+    assert_eq!(near.text().await, "all nodes");
+}
+
+#[tokio::test]
 async fn anybody_may_publish_and_nonsense_does_no_harm() {
     let mut world = World::new();
     let (hubs, lines) = nodes(1);

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![cfg(feature = "tokio")]
 
+mod cluster;
 mod echoes;
 mod pages;
 mod process;

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 use tokio::time::timeout;
 
-fn serve(name: &str) -> (Running, String) {
+pub(crate) fn serve(name: &str) -> (Running, String) {
     let server = Running::start(example(name).arg("127.0.0.1:0"));
     let address = server.find("open http://");
     let address = address.trim_end_matches('/').to_owned();
@@ -15,7 +15,7 @@ fn serve(name: &str) -> (Running, String) {
 }
 
 /// The response to a plain request.
-fn fetch(address: &str, path: &str) -> String {
+pub(crate) fn fetch(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
     let mut response = String::new();
