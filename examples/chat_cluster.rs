@@ -15,7 +15,7 @@ use motorway::{
     HttpRequest, HttpResponse, Hub, HubEvent, HubEvents, Message, Present, Router, Server,
     ServerOptions, StatusCode, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -88,7 +88,7 @@ impl Node {
     }
 
     fn guests(&self, room: &str) -> String {
-        let guests: Vec<Value> = self.hub.present(room).iter().map(about).collect();
+        let guests: Vec<_> = self.hub.present(room).iter().map(about).collect();
         json!({"type": "guests", "guests": guests}).to_string()
     }
 
@@ -106,17 +106,17 @@ impl Node {
 }
 
 /// What a guest was said to be by the node that it is on.
-fn about(present: &Present) -> Value {
+fn about(present: &Present) -> Map<String, Value> {
     serde_json::from_str(present.info()).unwrap_or_default()
 }
 
 fn change(kind: &str, present: &Present) -> String {
     let mut event = about(present);
-    event["type"] = kind.into();
+    event.insert("type".to_owned(), kind.into());
     if kind == "leave" {
-        event["time"] = now().into();
+        event.insert("time".to_owned(), now().into());
     }
-    event.to_string()
+    Value::from(event).to_string()
 }
 
 /// In seconds since 1970.
@@ -157,14 +157,16 @@ impl WebSocketServerProtocol for Guest {
             return Err(HandlerError::close(1013, "the room is full"));
         }
         self.id = format!("{node}/{}", ws.id());
-        let mut guest = json!({"id": self.id, "name": self.name, "node": node, "time": now()});
-        let info = guest.to_string();
-        guest["type"] = "welcome".into();
-        guest["alone"] = self.node.is_alone.load(Ordering::Acquire).into();
-        guest["history"] = false.into();
-        ws.send(guest.to_string()).await?;
+        let (id, name, time) = (&self.id, &self.name, now());
+        let info = json!({"id": id, "name": name, "node": node, "time": time});
+        let is_alone = self.node.is_alone.load(Ordering::Acquire);
+        let welcome = json!({
+            "type": "welcome", "id": id, "name": name, "node": node, "time": time,
+            "alone": is_alone, "history": false,
+        });
+        ws.send(welcome.to_string()).await?;
         // From here on it hears the room, and `tell_rooms` tells it who is there.
-        hub.join_as(ws, &self.room, info)?;
+        hub.join_as(ws, &self.room, info.to_string())?;
         Ok(())
     }
 

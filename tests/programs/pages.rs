@@ -1,7 +1,9 @@
 //! Servers of pages, as browsers see them.
 
-use crate::process::{Running, example};
+use crate::process::{Running, example, output};
 use motorway::{WebSocketStream, connect};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -25,7 +27,7 @@ pub(crate) fn fetch(address: &str, path: &str) -> String {
 
 #[test]
 fn pages_are_served_at_the_root_only() {
-    for name in ["counter", "browser_time"] {
+    for name in ["counter", "browser_time", "ticker"] {
         let (_server, address) = serve(name);
         let page = fetch(&address, "/");
         assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
@@ -83,4 +85,37 @@ async fn counter_tells_every_page_the_value_and_the_number_of_users() {
     first.send(r#"{"action": "times"}"#).await.unwrap();
     second.close(1000, "").await.unwrap();
     wait_for(&mut first, &users(1)).await;
+}
+
+#[tokio::test]
+async fn ticker_shows_all_prices_first_and_then_each_that_moves() {
+    let (_server, address) = serve("ticker");
+    let mut page = connect(format!("ws://{address}/")).await.unwrap();
+    let text = page.recv_text().await.unwrap().unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let symbols = all.as_array().unwrap();
+    assert_eq!(symbols.len(), 20);
+    let mut moved = HashMap::new();
+    while moved.len() < 20 {
+        let next = timeout(Duration::from_secs(60), page.recv_text()).await;
+        let text = next.unwrap().unwrap().unwrap();
+        let ticks: Value = serde_json::from_str(&text).unwrap();
+        let tick = &ticks[0];
+        let number = tick["number"].as_u64().unwrap();
+        let symbol = tick["symbol"].as_str().unwrap().to_owned();
+        assert!(tick["price"].as_f64().unwrap() > 0.0);
+        let before = moved.insert(symbol, number);
+        assert!(before.is_none_or(|before| before < number), "{tick}");
+    }
+}
+
+#[test]
+fn every_subscriber_of_ticker_ends_with_the_last_prices() {
+    let text = output(example("ticker").args(["--load", "40", "--seconds", "2", "--rate", "200"]));
+    assert!(
+        text.starts_with("40 subscribers, 4 of them slow, in 1 processes"),
+        "{text}"
+    );
+    let end = "every subscriber has the last price of each symbol\n";
+    assert!(text.ends_with(end), "{text}");
 }
