@@ -72,8 +72,14 @@ pub use peer::Peer;
 #[cfg(feature = "json")]
 pub use serde_json;
 
+#[cfg(feature = "nats")]
+pub use async_nats;
 #[cfg(feature = "tokio")]
 pub use broker::{Broker, BrokerError, BrokerEvent, BrokerState};
+#[cfg(feature = "nats")]
+pub use broker::{NatsBroker, NatsBrokerBuilder};
+#[cfg(feature = "redis")]
+pub use broker::{RedisBroker, RedisBrokerBuilder};
 #[cfg(feature = "http2")]
 pub use client::Http2Connection;
 #[cfg(feature = "tokio")]

@@ -207,6 +207,42 @@ mod tokio {
         is_extractor::<WebSocketUpgrade>();
     }
 
+    #[cfg(feature = "nats")]
+    #[test]
+    fn names_for_nats_are_public() {
+        use motorway::{Broker, BrokerError, NatsBroker, NatsBrokerBuilder, async_nats};
+        is_shared::<NatsBroker>();
+        is_shared::<NatsBrokerBuilder>();
+        fn is_broker<T: Broker>() {}
+        is_broker::<NatsBroker>();
+        fn spawned<F: Future + Send + 'static>(_: F) {}
+        spawned(async {
+            let builder: NatsBrokerBuilder = NatsBroker::builder().prefix("shop")?;
+            let builder = builder.options(async_nats::ConnectOptions::new());
+            let _: NatsBroker = builder.connect("nats://localhost").await?;
+            NatsBroker::connect("nats://localhost").await
+        });
+        let error: BrokerError = NatsBroker::builder().prefix("").unwrap_err();
+        assert!(matches!(error, BrokerError::Prefix { .. }));
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn names_for_redis_are_public() {
+        use motorway::{Broker, RedisBroker, RedisBrokerBuilder};
+        is_shared::<RedisBroker>();
+        is_shared::<RedisBrokerBuilder>();
+        fn is_broker<T: Broker>() {}
+        is_broker::<RedisBroker>();
+        fn spawned<F: Future + Send + 'static>(_: F) {}
+        spawned(async {
+            let builder: RedisBrokerBuilder = RedisBroker::builder().prefix("shop");
+            let builder = builder.ping_interval(std::time::Duration::from_secs(1));
+            let _: RedisBroker = builder.connect("redis://localhost").await?;
+            RedisBroker::connect("redis://localhost").await
+        });
+    }
+
     #[cfg(feature = "http2")]
     #[test]
     fn connections_of_http2_cross_threads() {

@@ -15,6 +15,16 @@ pub enum BrokerError {
         /// Why not.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A prefix that subjects of NATS cannot begin with.
+    #[cfg(feature = "nats")]
+    #[error(
+        "the prefix {prefix:?} is not 1 to 256 letters, digits, `-` and `_`, in parts joined by `.`"
+    )]
+    #[non_exhaustive]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+    },
     /// The broker or its client did not take what it was given.
     #[error("the broker failed")]
     Failed(#[source] Box<dyn StdError + Send + Sync>),

@@ -1,8 +1,20 @@
 //! Message brokers, which join the hubs of several processes.
 
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod address;
 mod error;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod inbox;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "redis")]
+mod redis;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisBroker, RedisBrokerBuilder};
 pub use error::BrokerError;
+#[cfg(feature = "nats")]
+pub use nats::{NatsBroker, NatsBrokerBuilder};
 
 use bytes::Bytes;
 use std::sync::Arc;
@@ -16,6 +28,22 @@ use std::sync::Arc;
 ///
 /// Every queue in here is to be bounded: a broker that cannot keep up fails or tells
 /// [`BrokerEvent::Lagged`].
+///
+/// # What is published
+///
+/// Nodes publish messages, and anybody else may in any language:
+///
+/// | first octet | then | is |
+/// |---|---|---|
+/// | `0x01` | the payload, in UTF-8 | a text message |
+/// | `0x02` | the payload | a binary message |
+/// | `0x11` | 16 octets, the node, and the payload in UTF-8 | a text message |
+/// | `0x12` | 16 octets, the node, and the payload | a binary message |
+///
+/// The node is a number that each hub draws when it is made; a hub takes no notice of what has its
+/// own. What is none of these is logged and left out. With `NatsBroker` (feature `nats`) the topic
+/// `lobby` is the subject `motorway.topic.lobby`, with `RedisBroker` (feature `redis`) the channel
+/// `motorway:topic/lobby`; their pages tell how other characters are written.
 ///
 /// ```
 /// use motorway::{Broker, BrokerError, BrokerEvent, Bytes, Hub};
@@ -88,7 +116,8 @@ pub enum BrokerEvent {
     Lost,
     /// The connection to the broker is there again.
     Restored,
-    /// So many messages were lost, since they came faster than they were received.
+    /// So many messages were lost, since they came faster than they were received, or since nobody
+    /// took them; up to so many, where the broker does not know what has become of them.
     Lagged(u64),
 }
 

@@ -33,15 +33,20 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn with_broker(broker: impl Broker) -> Arc<Self> {
-        Arc::new_cyclic(|hub| {
+        let mut task = None;
+        let hub = Arc::new_cyclic(|hub| {
             let alone = Self::default();
             let node = *alone.presence.node();
-            let relay = Relay::start(broker, (Weak::clone(hub), node));
+            let (relay, working) = Relay::new(broker, (Weak::clone(hub), node));
+            task = Some(working);
             Self {
                 relay: Some(relay),
                 ..alone
             }
-        })
+        });
+        // Only now does it find the hub: one that is not there yet looks like one that is gone.
+        task.map(tokio::spawn);
+        hub
     }
 
     /// Where news of presence go.

@@ -47,8 +47,11 @@ struct Shared {
 type Told = Arc<dyn Fn(BrokerState) + Send + Sync>;
 
 impl Relay {
-    /// Starts to work for a hub, in a task of the runtime.
-    pub(super) fn start(broker: impl Broker, (hub, node): (Weak<Inner>, NodeId)) -> Self {
+    /// Makes the side of a hub, and what it has to do in a task once the hub is there.
+    pub(super) fn new(
+        broker: impl Broker,
+        (hub, node): (Weak<Inner>, NodeId),
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (outgoing, queue) = channel(OUTGOING);
         let shared = Arc::new(Shared::default());
         let ended = CancellationToken::new();
@@ -59,17 +62,18 @@ impl Relay {
             shared: Arc::clone(&shared),
         };
         let token = ended.clone();
-        tokio::spawn(async move {
+        let task = async move {
             let working = work.run(queue);
             token.run_until_cancelled(working).await;
-        });
+        };
         shared.change(&Arc::from(EVERYONE));
-        Self {
+        let relay = Self {
             node,
             outgoing,
             shared,
             _ends: ended.drop_guard(),
-        }
+        };
+        (relay, task)
     }
 
     pub(super) fn on_broker(&self, told: Told) {

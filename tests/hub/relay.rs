@@ -246,3 +246,14 @@ async fn the_task_ends_with_the_hub() {
     drop(hubs.pop());
     until(|| Arc::strong_count(&lines[0]) < before).await;
 }
+
+// The task may run on another thread before the hub is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hub_is_found_by_its_task() {
+    let (_hubs, lines) = nodes(500);
+    until(|| {
+        let mut channels = lines.iter().map(|line| line.channels.lock().unwrap());
+        channels.all(|channels| channels.contains("everyone"))
+    })
+    .await;
+}

@@ -15,8 +15,14 @@ fn build(name: &str) {
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["build", "--quiet", "--example", name]);
     for (feature, is_on) in [
+        ("axum", cfg!(feature = "axum")),
         ("blocking", cfg!(feature = "blocking")),
+        ("cli", cfg!(feature = "cli")),
+        ("http2", cfg!(feature = "http2")),
+        ("hyper", cfg!(feature = "hyper")),
         ("json", cfg!(feature = "json")),
+        ("nats", cfg!(feature = "nats")),
+        ("redis", cfg!(feature = "redis")),
         ("rustls", cfg!(feature = "rustls")),
     ] {
         if is_on {
