@@ -8,8 +8,9 @@ use http::{Method, Response, Version};
 use motorway::handshake::client::http2;
 use motorway::{
     ClientOptions, ConnectingRequest, Connector, DeflateOptions, Error, HandshakeError, Http2Error,
-    StatusCode, TimeoutKind, Url, WebSocketStream,
+    Observer, Peer, StatusCode, TimeoutKind, Url, WebSocketStream,
 };
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -263,6 +264,29 @@ async fn a_server_without_the_setting_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(http2_fault(error), Http2Error::NotEnabled));
+}
+
+/// Notes what did not open.
+#[derive(Clone, Debug, Default)]
+struct Refusals(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Refusals {
+    fn refused(&self, _: &Peer, error: &Error) {
+        self.0.lock().unwrap().push(error.to_string());
+    }
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_a_server_without_the_setting() {
+    let refusals = Refusals::default();
+    let mut connector = Connector::new(URL).unwrap();
+    connector.set_observer(refusals.clone());
+    let (near, far) = duplex();
+    let _server = Server::start(h2::server::Builder::new(), far);
+    let error = within(connector.connect_http2_stream(near))
+        .await
+        .unwrap_err();
+    assert_eq!(*refusals.0.lock().unwrap(), [error.to_string()]);
 }
 
 // The settings may come late; the request waits for them.

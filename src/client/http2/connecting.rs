@@ -106,7 +106,9 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         let protocol = details.application_protocol();
         if details.is_secure() && protocol != Some("h2") {
             let protocol = protocol.map(str::to_owned);
-            return Err(Http2Error::NotAgreed { protocol }.into());
+            let error = Http2Error::NotAgreed { protocol }.into();
+            self.tell_refused(&error);
+            return Err(error);
         }
         self.start(stream, (details, since)).await
     }
@@ -148,8 +150,17 @@ impl<P: WebSocketClientProtocol> WebSocketClientFactory<P> {
         }
     }
 
-    /// Begins to speak HTTP/2.
+    /// Begins to speak HTTP/2, and tells the observer if nothing comes of it.
     async fn start(
+        &self,
+        stream: Box<dyn Stream>,
+        known: (TransportDetails, Instant),
+    ) -> Result<Http2Connection> {
+        let begun = self.begin(stream, known).await;
+        begun.inspect_err(|error| self.tell_refused(error))
+    }
+
+    async fn begin(
         &self,
         stream: Box<dyn Stream>,
         (details, since): (TransportDetails, Instant),
