@@ -64,7 +64,7 @@ impl Asked {
     }
 
     pub(super) fn carried(self) -> (server::Request<HttpCarrier>, Answer) {
-        let (carrier, answer) = HttpCarrier::new(self.upgrade, self.head.version());
+        let (carrier, answer) = HttpCarrier::new(self.upgrade, &self.head);
         let request = server::Request {
             head: self.head,
             details: self.details,
@@ -106,7 +106,7 @@ fn head((method, uri, version): Line<'_>, fields: &HeaderMap, more: &Extensions)
 }
 
 /// Who asks: as the user says in an extension, or as axum does.
-fn details((_, uri, _): Line<'_>, more: &Extensions) -> TransportDetails {
+fn details((_, uri, version): Line<'_>, more: &Extensions) -> TransportDetails {
     if let Some(details) = more.get::<TransportDetails>() {
         return details.clone();
     }
@@ -114,7 +114,9 @@ fn details((_, uri, _): Line<'_>, more: &Extensions) -> TransportDetails {
     #[cfg(feature = "axum")]
     let peer = peer.or_else(|| super::axum::peer(more));
     let details = TransportDetails::server(peer.unwrap_or_default());
-    match uri.scheme() == Some(&Scheme::HTTPS) {
+    // RFC 9113 §8.3.1. The absolute form of HTTP/1.1 is for proxies, and says nothing of the connection.
+    let has_scheme = matches!(version, Version::HTTP_2 | Version::HTTP_3);
+    match has_scheme && uri.scheme() == Some(&Scheme::HTTPS) {
         true => details.secure(),
         false => details,
     }

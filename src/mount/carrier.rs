@@ -2,12 +2,12 @@
 
 use super::stream::take_over;
 use crate::error::{Error, Result};
-use crate::handshake::{HandshakeError, server};
+use crate::handshake::{HandshakeError, RequestHead, server};
 use crate::options::ServerOptions;
 use crate::server::{Carried, Carrier};
 use crate::transport::AnyStream;
 use bytes::Bytes;
-use http::{Response, Version};
+use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
@@ -28,18 +28,25 @@ pub(super) struct HttpCarrier {
 /// The response, as soon as there is one.
 pub(super) struct Answer {
     reply: oneshot::Receiver<Response<HttpBody>>,
+    method: Method,
     version: Version,
 }
 
 impl HttpCarrier {
-    pub(super) fn new(upgrade: Option<OnUpgrade>, version: Version) -> (Self, Answer) {
+    pub(super) fn new(upgrade: Option<OnUpgrade>, head: &RequestHead) -> (Self, Answer) {
         let (sender, reply) = oneshot::channel();
+        let (method, version) = (head.method().clone(), head.version());
         let carrier = Self {
             reply: sender,
             upgrade,
             version,
         };
-        (carrier, Answer { reply, version })
+        let answer = Answer {
+            reply,
+            method,
+            version,
+        };
+        (carrier, answer)
     }
 }
 
@@ -71,10 +78,15 @@ impl Carrier for HttpCarrier {
 impl Answer {
     /// Waits for the response; one who was dropped without any is told that the server is to blame.
     pub(super) async fn get(&mut self) -> Response<HttpBody> {
-        match (&mut self.reply).await {
+        let response = match (&mut self.reply).await {
             Ok(response) => response,
             Err(_) => refusal(&HandshakeError::ShuttingDown, self.version),
+        };
+        // RFC 9110 §9.3.2. Over HTTP/2 hyper would send what is there.
+        if self.method == Method::HEAD {
+            return response.map(|_| HttpBody::default());
         }
+        response
     }
 }
 
@@ -85,8 +97,13 @@ pub(super) fn refusal(error: &HandshakeError, version: Version) -> Response<Http
 
 fn form(octets: &[u8], version: Version) -> Response<HttpBody> {
     let formed = server::into_http(octets, version);
-    // What we have written ourselves can be read.
-    let mut response = formed.unwrap_or_default().map(HttpBody::new);
+    let formed = formed.unwrap_or_else(|_| {
+        // What we have written ourselves can be read; if not, nobody is let in.
+        let mut fault = Response::default();
+        *fault.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        fault
+    });
+    let mut response = formed.map(HttpBody::new);
     if let Ok(reason) = ReasonPhrase::try_from(server::reason(octets))
         && Some(reason.as_bytes()) != response.status().canonical_reason().map(str::as_bytes)
     {

@@ -96,7 +96,13 @@ impl Lifecycle {
             let left = self.connections().len();
             tracing::warn!(left, "connections dropped at the deadline of the shutdown");
             self.kill();
-            self.tasks.wait().await;
+            if timeout(LAST_WAIT, self.tasks.wait()).await.is_err() {
+                let left = self.tasks.len();
+                tracing::error!(
+                    left,
+                    "connections that nobody runs, or that block their thread"
+                );
+            }
         }
         Ok(())
     }
@@ -147,19 +153,23 @@ impl Drop for Registered {
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicUsize);
 
-/// One counted connection; uncounted when dropped, on whatever path.
+/// One counted connection, which may not be let in.
 #[derive(Debug)]
 pub(super) struct Counted {
-    counter: Arc<Counter>,
+    place: Place,
     /// How many there were before this one.
     before: usize,
 }
+
+/// The place of a connection among those that are counted; free when dropped, on whatever path.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Counter>);
 
 impl Counter {
     pub(super) fn count(self: &Arc<Self>) -> Counted {
         let before = self.0.fetch_add(1, Ordering::AcqRel);
         Counted {
-            counter: Arc::clone(self),
+            place: Place(Arc::clone(self)),
             before,
         }
     }
@@ -173,13 +183,18 @@ impl Counted {
     /// Tells whether there were `limit` connections before this one, and there still are.
     pub(super) fn exceeds(&self, limit: u32) -> bool {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.before >= limit && self.counter.get() > limit
+        self.before >= limit && self.place.0.get() > limit
+    }
+
+    pub(super) fn into_place(self) -> Place {
+        self.place
     }
 }
 
-impl Drop for Counted {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.counter.0.fetch_sub(1, Ordering::AcqRel);
+        let Self(counter) = self;
+        counter.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -191,5 +206,7 @@ pub(super) fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "server shuts down")
 }
 
+/// How long connections that were dropped are waited for; one that its owner does not poll stays.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 /// How long connections may take to close then.
 pub(super) const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);

@@ -44,8 +44,7 @@ impl<P: WebSocketServerProtocol> WebSocketServerFactory<P> {
             carrier,
         } = request;
         let incoming = Incoming::new(carrier, details, shared.counter.count());
-        let serving = shared.serve_request(Arc::clone(&lifecycle), (incoming, head), make);
-        lifecycle.tasks.track_future(serving)
+        shared.serve_request(lifecycle, (incoming, head), make)
     }
 }
 
@@ -73,8 +72,9 @@ impl<C: Carrier> Opening<C> {
             self.details.set_peer(peer);
         }
         self.timings.track(Moment::Request);
+        let octets = server::octets_of(head);
+        self.octets.0 = octets.len();
         if self.heads.is_on() {
-            let octets = server::octets_of(head);
             self.heads.request(self.details.peer(), &octets);
         }
     }

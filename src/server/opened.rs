@@ -2,12 +2,13 @@
 
 use super::WebSocketServerProtocol;
 use super::companion::Companion;
-use super::lifecycle::{Counted, Registered, Served};
+use super::lifecycle::{Place, Registered, Served};
 use super::protocol::ServerHandler;
 use crate::connection::CloseInfo;
 use crate::error::Result;
 use crate::transport::{Driver, Stream};
 use std::pin::Pin;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A connection whose opening handshake is done.
 #[expect(
@@ -24,7 +25,9 @@ pub(super) enum Opened<S, P> {
 pub(super) struct Listed<S, P> {
     pub(super) driver: Driver<S, ServerHandler<P>>,
     pub(super) registered: Registered,
-    pub(super) counted: Counted,
+    pub(super) place: Place,
+    /// Lets a shutdown wait; dropped last, when nothing of the connection is left.
+    pub(super) token: TaskTrackerToken,
 }
 
 impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
@@ -37,13 +40,14 @@ impl<S: Stream, P: WebSocketServerProtocol> Listed<S, P> {
         let Self {
             mut driver,
             registered,
-            counted,
+            place,
+            token,
         } = self;
         // Boxed by itself, since each future around it would have room for it twice.
         let driving = Box::pin(async move {
             driver.run().await;
         });
-        let running = companion.run(driving, (registered, counted));
+        let running = companion.run(driving, (registered, place, token));
         Opened::WithCompanion(Box::pin(running))
     }
 }

@@ -21,6 +21,7 @@ use socket2::SockRef;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument, Span};
 
 /// What serves the connections of a listener: a factory or a router.
@@ -98,6 +99,8 @@ pub(super) struct Opening<C> {
     pub(super) timings: Timings,
     pub(super) deadline: Option<Instant>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// Lets a shutdown wait for the opening.
+    _token: TaskTrackerToken,
 }
 
 impl<C: Carrier> Opening<C> {
@@ -118,6 +121,7 @@ impl<C: Carrier> Opening<C> {
             timings: incoming.timings,
             settings,
             deadline: timeout.map(|time| incoming.since + time),
+            _token: lifecycle.tasks.token(),
             lifecycle,
         };
         (opening, incoming.counted)
@@ -229,7 +233,8 @@ impl<C: Carrier> Opening<C> {
         let listed = Listed {
             driver,
             registered,
-            counted,
+            place: counted.into_place(),
+            token: self.lifecycle.tasks.token(),
         };
         Ok(listed.beside(companion))
     }

@@ -4,7 +4,8 @@ use motorway::handshake::server::{self, Checked};
 use motorway::handshake::{HandshakeError, RequestHead};
 use motorway::http::{HeaderMap, Method, Version};
 use motorway::{
-    ConnectionAccept, DeflateOptions, HeaderName, HeaderValue, Peer, ServerOptions, StatusCode,
+    ConnectionAccept, ConnectionDeny, DeflateOptions, HeaderName, HeaderValue, Peer, ServerOptions,
+    StatusCode,
 };
 
 /// The request of RFC 8441 §5.1, without its extensions, and these fields more.
@@ -184,4 +185,18 @@ fn responses_become_fields() {
     let response = server::into_http(&refusal, Version::HTTP_11).unwrap();
     assert!(!response.headers().contains_key("connection"));
     assert!(server::into_http(b"HTTP/1.1 200", Version::HTTP_11).is_err());
+    // RFC 9113 §8.2.2: a response with one of these is malformed.
+    let deny = ConnectionDeny::new(StatusCode::UPGRADE_REQUIRED)
+        .header("keep-alive", "timeout=5")
+        .header("proxy-connection", "keep-alive")
+        .header("x-own", "1");
+    let response = server::into_http(&server::deny(&deny), Version::HTTP_2).unwrap();
+    assert_eq!(response.status(), 400);
+    let mut names: Vec<_> = response
+        .headers()
+        .keys()
+        .map(|name| name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-length", "content-type", "x-own"]);
 }

@@ -11,6 +11,7 @@ mod http2;
 mod http2_example;
 mod hyper_example;
 mod lifecycle;
+mod parity;
 #[cfg(feature = "rustls")]
 mod tls;
 mod world;

@@ -10,8 +10,9 @@ use crate::handshake::{HandshakeError, HeadLimits, HeadReader};
 /// Makes fields of the octets of a response, for an HTTP stack that takes it in this form, with the
 /// version of the request.
 ///
-/// `Connection` is left to that stack, but where there is `Upgrade`. HTTP/2 has neither (RFC 9113
-/// §8.2.2), nor therefore 426, which becomes 400. `Content-Length` stays. The reason phrase is lost.
+/// `Connection` is left to that stack, but where there is `Upgrade`. HTTP/2 has neither, nor other
+/// headers of a connection (RFC 9113 §8.2.2), nor therefore 426, which becomes 400. `Content-Length`
+/// stays. The reason phrase is lost.
 ///
 /// ```
 /// use motorway::http::Version;
@@ -40,7 +41,9 @@ pub fn into_http(octets: &[u8], version: Version) -> Result<Response<Bytes>, Han
     let mut headers = head.into_headers();
     headers.remove(header::CONNECTION);
     if !matches!(version, Version::HTTP_10 | Version::HTTP_11) {
-        headers.remove(header::UPGRADE);
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
         if status == StatusCode::UPGRADE_REQUIRED {
             status = StatusCode::BAD_REQUEST;
         }
@@ -53,6 +56,15 @@ pub fn into_http(octets: &[u8], version: Version) -> Result<Response<Bytes>, Han
     *response.headers_mut() = headers;
     Ok(response)
 }
+
+/// What HTTP/2 must not have, besides `Connection`.
+const HOP_BY_HOP: [&str; 5] = [
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Makes octets of the head of a request, as HTTP/1.1 would have them.
 #[cfg(feature = "hyper")]
