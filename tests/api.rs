@@ -132,6 +132,46 @@ fn messages_are_made_from_what_users_have() {
     assert_eq!(first.into_owned().into_text().unwrap(), "text");
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn names_of_hubs_are_public() {
+    use motorway::{
+        Broker, BrokerError, BrokerEvent, BrokerState, Error, Hub, HubError, HubEvent, HubEvents,
+        Overflow, Present, Publication, Published,
+    };
+    is_shared::<(Hub, HubError, HubEvent, HubEvents, Overflow)>();
+    is_shared::<(Present, Publication, Published)>();
+    is_shared::<(BrokerError, BrokerEvent, BrokerState)>();
+    fn joined<B: Broker>(broker: B) -> Hub {
+        Hub::with_broker(broker)
+    }
+    let _ = (joined::<Nowhere>, Error::Hub);
+    // What every hub that is at work has in each of its members.
+    assert!(size_of::<Overflow>() <= 64, "{}", size_of::<Overflow>());
+}
+
+#[cfg(feature = "tokio")]
+struct Nowhere;
+
+#[cfg(feature = "tokio")]
+impl motorway::Broker for Nowhere {
+    async fn publish(&self, _: &str, _: motorway::Bytes) -> Result<(), motorway::BrokerError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &str) -> Result<(), motorway::BrokerError> {
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, _: &str) -> Result<(), motorway::BrokerError> {
+        Ok(())
+    }
+
+    async fn next(&self) -> motorway::BrokerEvent {
+        std::future::pending().await
+    }
+}
+
 #[cfg(feature = "blocking")]
 #[test]
 fn names_of_the_blocking_face_are_public() {

@@ -3,6 +3,15 @@
 use std::error::Error as StdError;
 
 /// Tells why a broker does not do what it was asked to.
+///
+/// ```
+/// use motorway::BrokerError;
+///
+/// let error = BrokerError::connect("nats://localhost:4222", "connection refused");
+/// assert_eq!(error.to_string(), "cannot connect to the broker nats://localhost:4222");
+/// let error = BrokerError::failed("nobody is there");
+/// assert_eq!(error.to_string(), "the broker failed");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {

@@ -97,7 +97,8 @@ impl Hub {
         }
     }
 
-    /// Returns how many messages to and from other nodes were lost so far, as far as this node knows.
+    /// Returns how many publications to and from other nodes were lost so far, as far as this node
+    /// knows. What nodes tell each other of [presence](Self::present) does not count: it is made up for.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.relay.as_ref().map_or(0, Relay::lost)
@@ -234,6 +235,19 @@ impl Hub {
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has published nothing.
+    ///
+    /// ```
+    /// use motorway::{HandlerResult, Hub, Overflow, WebSocketStream};
+    ///
+    /// async fn play(hub: Hub, mut ws: WebSocketStream) -> HandlerResult {
+    ///     hub.set_overflow(ws.handle(), Overflow::wait())?;
+    ///     hub.join(ws.handle(), "arena")?;
+    ///     while let Some(turn) = ws.recv().await? {
+    ///         hub.publish_from(ws.handle(), "arena", turn).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn publish_from(
         &self,
         ws: &WebSocket,
@@ -301,6 +315,18 @@ impl Hub {
     }
 
     /// Returns the connections that have joined a topic, on this node.
+    ///
+    /// ```
+    /// # async fn example(hub: &motorway::Hub) -> motorway::Result<()> {
+    /// println!("{} in the lobby, {} topics", hub.member_count("lobby"), hub.topic_count());
+    /// for ws in hub.members("lobby") {
+    ///     println!("{} is in {:?}", ws.peer(), hub.topics_of(&ws));
+    ///     hub.leave(&ws, "lobby");
+    ///     assert!(!hub.is_member(&ws, "lobby"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn members(&self, topic: impl AsRef<str>) -> Vec<WebSocket> {
         let topic = self.0.topic(topic.as_ref());

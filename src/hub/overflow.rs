@@ -14,6 +14,9 @@ use crate::transport::HIGH_WATER;
 ///
 /// let impatient = Overflow::close(CloseCode::TRY_AGAIN_LATER);
 /// let prices = Overflow::conflate().above(16 << 10);
+/// let pictures = Overflow::drop_oldest().above(0);
+/// let somebody_types = Overflow::drop_newest();
+/// let game = Overflow::wait();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Overflow {

@@ -102,9 +102,11 @@ impl Relay {
         let waiting = self.shared.octets.fetch_add(length, Ordering::AcqRel);
         let is_lost = self.shared.is_lost.load(Ordering::Acquire);
         let fits = !is_lost && (waiting == 0 || waiting + length <= OUTGOING_OCTETS);
+        let is_publication = !channel.starts_with(PRESENCE);
         if !fits || self.outgoing.try_send((channel, payload)).is_err() {
             self.shared.octets.fetch_sub(length, Ordering::AcqRel);
-            self.shared.lose(1);
+            // What nodes miss of presence they ask for later: nothing of it is lost.
+            self.shared.lose(u64::from(is_publication));
         }
     }
 
@@ -140,6 +142,9 @@ impl Shared {
 
     /// Counts lost messages; told with the next turn of the task.
     fn lose(&self, messages: u64) {
+        if messages == 0 {
+            return;
+        }
         self.lost.1.fetch_add(messages, Ordering::Relaxed);
         if self.lost.0.fetch_add(messages, Ordering::AcqRel) == 0 {
             self.has_changed.notify_one();
@@ -244,14 +249,15 @@ impl<B: Broker> Work<B> {
     async fn send(&self, mut queue: Receiver<(Arc<str>, Bytes)>) {
         while let Some((channel, payload)) = queue.recv().await {
             let length = payload.len();
+            let lost = u64::from(!channel.starts_with(PRESENCE));
             if self.shared.is_lost.load(Ordering::Acquire) {
-                self.shared.lose(1);
+                self.shared.lose(lost);
             } else if let Err(error) = self.broker.publish(&channel, payload).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "broker takes nothing"
                 );
-                self.shared.lose(1);
+                self.shared.lose(lost);
             }
             self.shared.octets.fetch_sub(length, Ordering::AcqRel);
         }
