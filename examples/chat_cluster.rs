@@ -232,17 +232,36 @@ struct Arguments {
     /// How often this node tells the others that it lives, in milliseconds
     #[arg(long, default_value_t = 5000)]
     interval: u64,
+    /// The server of NATS that joins nodes
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// The server of Redis that joins nodes
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
-async fn hub(_: &Arguments) -> Result<Hub, Box<dyn std::error::Error>> {
-    Ok(Hub::in_memory())
+async fn hub(arguments: &Arguments) -> Result<Hub, Box<dyn std::error::Error>> {
+    let hub = Hub::in_memory();
+    #[cfg(feature = "nats")]
+    let hub = match &arguments.nats {
+        Some(url) => Hub::with_broker(motorway::NatsBroker::connect(url).await?),
+        None => hub,
+    };
+    #[cfg(feature = "redis")]
+    let hub = match &arguments.redis {
+        Some(url) => Hub::with_broker(motorway::RedisBroker::connect(url).await?),
+        None => hub,
+    };
+    hub.set_presence_interval(Duration::from_millis(arguments.interval));
+    Ok(hub)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let hub = hub(&arguments).await?;
-    hub.set_presence_interval(Duration::from_millis(arguments.interval));
     let listener = TcpListener::bind(&arguments.address).await?;
     let address = listener.local_addr()?;
     let name = arguments.name.unwrap_or_else(|| address.to_string());

@@ -103,7 +103,7 @@ def program(name: str, package: str) -> str:
 def examples(*names: str) -> dict[str, str]:
     """Builds programs of this crate; returns where cargo has put them."""
     flags = [word for name in names for word in ("--example", name)]
-    command = ["cargo", "build", "--features", "axum,http2,json,rustls"]
+    command = ["cargo", "build", "--features", "axum,http2,json,nats,redis,rustls"]
     command += ["--message-format=json-render-diagnostics"]
     built = subprocess.run([*command, *flags], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if built.returncode != 0:
