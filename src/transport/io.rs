@@ -270,7 +270,9 @@ impl<S: Stream> Io<S> {
             Some(Due::Ping(payload)) => {
                 self.ws.0.command(|half| {
                     // Not sent once the connection is closing, and then not needed.
-                    let _ = half.sender.ping(&payload, &mut half.output);
+                    if half.sender.ping(&payload, &mut half.output).is_ok() {
+                        half.sent_ping(payload, None);
+                    }
                     half.ping_after = half.buffered();
                 });
             }

@@ -149,10 +149,13 @@ impl<S: Stream> Io<S> {
         }
         let answered = self.ws.0.lock().take_answered(payload);
         for ping in answered {
+            let Some(answer) = ping.answer else {
+                continue;
+            };
             let time = ping.sent.elapsed();
             self.ws.0.tell_pong(time);
             // Nobody may be waiting for it any more.
-            let _ = ping.answer.send(time);
+            let _ = answer.send(time);
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const HIGH_WATER: usize = 256 << 10;
 /// Those who wait go on when no more octets than this are buffered.
 pub(crate) const LOW_WATER: usize = 64 << 10;
 
+/// From how many pings on that wait for their answers the oldest automatic one is forgotten.
+const PINGS: usize = 64;
 /// Above how many unwritten octets pings are answered by the newest only.
 const PONG_BACKLOG: usize = 4 << 10;
 
@@ -112,12 +114,21 @@ pub(super) enum Why {
     Own,
 }
 
-/// A ping that the application waits for.
+/// A ping that the application waits for, or an automatic one behind it.
 #[derive(Debug)]
 pub(super) struct PendingPing {
     pub(super) payload: Vec<u8>,
     pub(super) sent: Instant,
-    pub(super) answer: oneshot::Sender<Duration>,
+    /// `None` for an automatic ping.
+    pub(super) answer: Option<oneshot::Sender<Duration>>,
+}
+
+impl PendingPing {
+    /// Tells whether anybody still waits for it.
+    fn is_awaited(&self) -> bool {
+        let answer = self.answer.as_ref();
+        answer.is_some_and(|answer| !answer.is_closed())
+    }
 }
 
 /// What the driver is told to do at once.
@@ -391,6 +402,32 @@ impl Half {
     /// Tells whether nothing is buffered, or nobody is told of it any more.
     pub(super) fn is_written(&self) -> bool {
         !self.sender.state().is_open() || self.buffered() == 0
+    }
+
+    /// Takes note of a ping that was sent. An automatic one matters only behind others: the peer may
+    /// answer it alone, which answers those before it (RFC 6455 §5.5.3).
+    pub(super) fn sent_ping(
+        &mut self,
+        payload: Vec<u8>,
+        answer: Option<oneshot::Sender<Duration>>,
+    ) {
+        // Nobody waits for these any more, nor for one before them that their pong would answer.
+        while self.pings.front().is_some_and(|ping| !ping.is_awaited()) {
+            self.pings.pop_front();
+        }
+        if answer.is_none() && self.pings.is_empty() {
+            return;
+        }
+        let mut automatic = self.pings.iter().enumerate();
+        let automatic = automatic.find(|(_, ping)| ping.answer.is_none());
+        if let (true, Some((oldest, _))) = (self.pings.len() >= PINGS, automatic) {
+            self.pings.remove(oldest);
+        }
+        self.pings.push_back(PendingPing {
+            payload,
+            sent: Instant::now(),
+            answer,
+        });
     }
 
     /// Sends a pong; while an earlier one waits behind more than a little, only the newest is kept

@@ -1,7 +1,7 @@
 //! The handle of a connection.
 
 use super::sending::Sending;
-use super::shared::{Half, Order, PendingPing, Refused, Shared, Why};
+use super::shared::{Half, Order, Refused, Shared, Why};
 use super::waiters::Waiting;
 use super::writer::MessageWriter;
 use super::{Facts, cork, random};
@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tracing::span::Entered;
 
 /// The handle of one connection: cheap to clone, usable from any task and thread.
@@ -210,17 +209,7 @@ impl WebSocket {
         let (answer, answered) = oneshot::channel();
         self.0.command(|half| {
             half.sender.ping(&payload, &mut half.output)?;
-            // Nobody waits for these any more, nor for one before them that their pong would answer.
-            while let Some(ping) = half.pings.front()
-                && ping.answer.is_closed()
-            {
-                half.pings.pop_front();
-            }
-            half.pings.push_back(PendingPing {
-                payload,
-                sent: Instant::now(),
-                answer,
-            });
+            half.sent_ping(payload, Some(answer));
             Ok::<_, SendError>(())
         })?;
         answered.await.map_err(|_| SendError::Closed.into())

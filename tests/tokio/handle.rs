@@ -3,6 +3,7 @@
 use crate::probe::{OFFER, PIPE, What, both_ends, echo, is_closed, open, open_with, probe, quiet};
 use crate::streams::{Watch, Watched};
 use crate::wire::{Raw, Wire, request, settle, within};
+use motorway::frame::Opcode;
 use motorway::{
     CloseCause, CloseCode, DeflateOptions, Endpoint, Error, MessageKind, Peer, PreparedMessage,
     SendError, ServerOptions, WebSocket,
@@ -233,4 +234,20 @@ async fn a_flood_of_pings_costs_one_pong() {
         let buffered = session.ws().buffered();
         assert!(buffered < 8 << 10, "{buffered}");
     }
+}
+
+// RFC 6455 §5.5.3: a peer may answer the most recent ping only.
+#[tokio::test(start_paused = true)]
+async fn a_pong_to_an_automatic_ping_answers_those_before_it() {
+    let options = ServerOptions::default().auto_ping_interval(std::time::Duration::from_secs(10));
+    let mut session = open(&quiet(), options).await;
+    let ws = session.ws();
+    let waiting = tokio::spawn(async move { ws.ping("mine").await });
+    let mine = session.peer.frame().await;
+    assert_eq!((mine.opcode, &*mine.payload), (Opcode::Ping, &b"mine"[..]));
+    let automatic = session.peer.frame().await;
+    assert_eq!(automatic.opcode, Opcode::Ping);
+    session.peer.send(Wire::pong(automatic.payload)).await;
+    let time = within(waiting).await.unwrap().unwrap();
+    assert!(time >= std::time::Duration::from_secs(9), "{time:?}");
 }
