@@ -13,6 +13,8 @@ pub(super) struct Backlog {
     is_being_emptied: bool,
     /// Somebody else wanted to do so meanwhile.
     again: bool,
+    /// The connection is asked to wake somebody who empties this, so that nobody else need try.
+    awaits_room: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,9 @@ impl Backlog {
 
     /// Takes the first out, to be offered to the connection; one at a time.
     pub(super) fn take(&mut self) -> Option<Waiting> {
+        if self.awaits_room {
+            return None;
+        }
         if self.is_being_emptied {
             self.again = true;
             return None;
@@ -72,8 +77,14 @@ impl Backlog {
         Some(first)
     }
 
-    pub(super) fn is_being_emptied(&self) -> bool {
-        self.is_being_emptied
+    /// Tells whether somebody empties this, now or later.
+    pub(super) fn is_cared_for(&self) -> bool {
+        self.is_being_emptied || self.awaits_room
+    }
+
+    /// Takes note whether the connection is asked to wake somebody.
+    pub(super) fn await_room(&mut self, awaits: bool) {
+        self.awaits_room = awaits;
     }
 
     /// Takes back what the connection did not take; tells whether it is to be tried again.

@@ -148,7 +148,7 @@ impl Member {
         loop {
             let mut backlog = self.backlog();
             let Some(waiting) = backlog.take() else {
-                if !backlog.is_being_emptied() {
+                if !backlog.is_cared_for() {
                     self.is_behind.store(false, Ordering::Release);
                 }
                 return;
@@ -159,10 +159,13 @@ impl Member {
             let is_later = matches!(offered, Err(SendError::Full { .. } | SendError::Busy));
             let again = self.backlog().give_back(is_later.then_some(waiting));
             if is_later && !again {
+                // Noted before, since the connection may wake at once.
+                self.backlog().await_room(true);
                 let waker = Waker::from(Arc::new(CatchUp(Arc::downgrade(self))));
                 if self.ws.wake_at_room(waker, above) {
                     return;
                 }
+                self.backlog().await_room(false);
             }
         }
     }
@@ -180,6 +183,7 @@ struct CatchUp(Weak<Member>);
 impl Wake for CatchUp {
     fn wake(self: Arc<Self>) {
         if let Some(member) = self.0.upgrade() {
+            member.backlog().await_room(false);
             member.catch_up();
         }
     }

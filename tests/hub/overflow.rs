@@ -182,3 +182,19 @@ async fn what_is_too_large_for_a_connection_is_dropped() {
     hub.publish("a", "fits").await.unwrap();
     assert_eq!(client.text().await, "fits");
 }
+
+#[tokio::test]
+async fn waiting_for_room_takes_no_more_room_with_each_publication() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    for overflow in [Overflow::drop_oldest(), Overflow::conflate()] {
+        let (ws, _client) = world.open_holding(64).await;
+        hub.set_overflow(&ws, overflow.above(1 << 10)).unwrap();
+        hub.join(&ws, "a").unwrap();
+        for number in 0..2000 {
+            hub.publish("a", number.to_string()).await.unwrap();
+        }
+        // Who is to be woken is among what this shows.
+        let shown = format!("{ws:?}").len();
+        assert!(shown < 20_000, "{shown}");
+    }
+}
