@@ -408,8 +408,8 @@ impl Hub {
 
     /// Waits until a connection has room, if its policy is to wait.
     async fn until_room(&self, ws: &WebSocket) {
-        if self.0.member(ws.id()).is_some_and(|member| member.waits()) {
-            ws.room().await;
+        if let Some(member) = self.0.member(ws.id()) {
+            member.keeps_up().await;
         }
     }
 

@@ -51,8 +51,12 @@ impl Member {
         *place = overflow;
     }
 
-    pub(super) fn waits(&self) -> bool {
-        matches!(self.overflow().policy, Policy::Wait)
+    /// Waits until the connection keeps up, if that is its policy.
+    pub(super) async fn keeps_up(&self) {
+        let overflow = self.overflow();
+        if matches!(overflow.policy, Policy::Wait) {
+            self.ws.room_below(overflow.above).await;
+        }
     }
 
     fn backlog(&self) -> MutexGuard<'_, Backlog> {
@@ -88,6 +92,10 @@ impl Member {
                     return published;
                 }
             }
+        }
+        if publication.message().len() as u64 > self.ws.max_message_payload_size() {
+            published.dropped = 1;
+            return published;
         }
         let overflow = self.overflow();
         let fits = self.backlog().fits(&publication.message, overflow.above);

@@ -53,7 +53,8 @@ impl Overflow {
     }
 
     /// Keeps what is published last, and drops what has waited longest: as many octets as
-    /// [`above`](Self::above) says wait besides those that are being written.
+    /// [`above`](Self::above) says wait besides those that are being written, where each message
+    /// counts for 64 more than it has.
     #[must_use]
     pub fn drop_oldest() -> Self {
         Self::of(Policy::DropOldest)

@@ -2,8 +2,9 @@
 
 use super::WebSocket;
 use super::shared::Half;
-use super::waiters::Wish;
+use super::waiters::{Waiting, Wish};
 use crate::connection::{PreparedMessage, SendError};
+use std::future::poll_fn;
 use std::task::Waker;
 
 impl WebSocket {
@@ -23,12 +24,17 @@ impl WebSocket {
     /// may be woken too early. `false` if that is so already.
     pub(crate) fn wake_at_room(&self, waker: Waker, above: usize) -> bool {
         let mut half = self.0.lock();
-        let is_open = half.sender.state().is_open();
-        if !is_open || (half.buffered() <= above && !half.sender.is_busy()) {
+        if half.has_room_below(above) {
             return false;
         }
         half.waiters.wake(Wish::Room, waker);
         true
+    }
+
+    /// Waits until [`offer`](Self::offer) with the same bound would be taken, or none ever will be.
+    pub(crate) async fn room_below(&self, above: usize) {
+        let mut waiting = Waiting::<false>::new(self);
+        poll_fn(|context| waiting.poll(context, |half| half.has_room_below(above))).await;
     }
 
     /// Wakes this at the end of the connection; at once if it has ended.
@@ -44,6 +50,12 @@ impl WebSocket {
 }
 
 impl Half {
+    /// Tells whether those who wait for room below this are to try again.
+    fn has_room_below(&self, above: usize) -> bool {
+        let is_open = self.sender.state().is_open();
+        !is_open || (self.buffered() <= above && !self.sender.is_busy())
+    }
+
     /// Checks that no more than this is buffered.
     fn check_room_below(&mut self, above: usize) -> Result<(), SendError> {
         self.check_room()?;

@@ -198,3 +198,58 @@ async fn waiting_for_room_takes_no_more_room_with_each_publication() {
         assert!(shown < 20_000, "{shown}");
     }
 }
+
+#[tokio::test]
+async fn own_publications_wait_until_no_more_is_buffered_than_was_said() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open_holding(1 << 10).await;
+    hub.join(&ws, "a").unwrap();
+    hub.set_overflow(&ws, Overflow::wait().above(16 << 10))
+        .unwrap();
+    let (_, dropped) = flood(&hub, 100).await;
+    assert!(dropped > 0);
+    let mut own = Box::pin(hub.publish_from(&ws, "a", "mine"));
+    assert!(timeout(Duration::from_millis(50), &mut own).await.is_err());
+    for number in 0..100 - dropped {
+        assert_eq!(client.text().await, message(number));
+    }
+    assert_eq!(soon(own).await.unwrap().sent, 1);
+    assert_eq!(client.text().await, "mine");
+}
+
+#[tokio::test]
+async fn who_sends_a_message_in_parts_is_not_slow() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let large = "x".repeat(300 << 10);
+    for overflow in [
+        Overflow::default(),
+        Overflow::drop_newest(),
+        Overflow::default().above(0),
+    ] {
+        let (ws, mut client) = world.open_holding(1 << 20).await;
+        hub.join(&ws, "a").unwrap();
+        hub.set_overflow(&ws, overflow).unwrap();
+        let writer = ws.begin_message(motorway::MessageKind::Text).await.unwrap();
+        assert_eq!(hub.publish("a", &*large).await.unwrap().sent, 1);
+        writer.finish().await.unwrap();
+        loop {
+            let (_, payload) = client.frame().await;
+            if payload.len() == large.len() {
+                break;
+            }
+        }
+        assert!(ws.is_open());
+        hub.leave(&ws, "a");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_does_not_wait_either() {
+    let options = motorway::ServerOptions::default().max_message_payload_size(10);
+    let (mut world, hub) = (World::with(options), Hub::in_memory());
+    let (ws, _client) = world.open().await;
+    hub.join(&ws, "a").unwrap();
+    let _writer = ws.begin_message(motorway::MessageKind::Text).await.unwrap();
+    let published = hub.publish("a", "more than ten").await.unwrap();
+    assert_eq!((published.sent, published.dropped), (0, 1));
+}
