@@ -17,7 +17,6 @@ use motorway::{
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
 
@@ -31,8 +30,6 @@ const PACE: Duration = Duration::from_millis(500);
 pub(crate) struct Node {
     hub: Hub,
     name: String,
-    /// The broker is away.
-    is_alone: AtomicBool,
 }
 
 impl Node {
@@ -40,11 +37,15 @@ impl Node {
         let node = Arc::new(Self {
             hub,
             name: name.into(),
-            is_alone: AtomicBool::new(false),
         });
         tokio::spawn(Arc::clone(&node).tell_rooms(node.hub.events()));
-        let told = Arc::clone(&node);
-        node.hub.on_broker(move |state| told.tell_state(state));
+        // The hub keeps what is told, and is not to keep itself.
+        let told = Arc::downgrade(&node);
+        node.hub.on_broker(move |state| {
+            if let Some(node) = told.upgrade() {
+                node.tell_state(state);
+            }
+        });
         node
     }
 
@@ -95,11 +96,7 @@ impl Node {
     fn tell_state(&self, state: BrokerState) {
         let told = match state {
             BrokerState::Lagged(messages) => json!({"type": "lost", "messages": messages}),
-            state => {
-                let is_alone = state == BrokerState::Lost;
-                self.is_alone.store(is_alone, Ordering::Release);
-                json!({"type": "node", "alone": is_alone})
-            }
+            state => json!({"type": "node", "alone": state == BrokerState::Lost}),
         };
         self.hub.broadcast_here(told.to_string());
     }
@@ -159,10 +156,9 @@ impl WebSocketServerProtocol for Guest {
         self.id = format!("{node}/{}", ws.id());
         let (id, name, time) = (&self.id, &self.name, now());
         let info = json!({"id": id, "name": name, "node": node, "time": time});
-        let is_alone = self.node.is_alone.load(Ordering::Acquire);
         let welcome = json!({
             "type": "welcome", "id": id, "name": name, "node": node, "time": time,
-            "alone": is_alone, "history": false,
+            "alone": hub.is_alone(), "history": false,
         });
         ws.send(welcome.to_string()).await?;
         // From here on it hears the room, and `tell_rooms` tells it who is there.

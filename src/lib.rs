@@ -94,7 +94,7 @@ pub use error::HubError;
 #[cfg(any(feature = "tokio", feature = "blocking"))]
 pub use error::{ConnectError, Error, HandlerError, HandlerResult, Result};
 #[cfg(feature = "tokio")]
-pub use hub::{Hub, HubEvent, HubEvents, Overflow, Present, Publication, Published};
+pub use hub::{Hub, HubEvent, HubEvents, Overflow, Present, Publication, Published, WeakHub};
 #[cfg(feature = "hyper")]
 pub use mount::{HttpBody, MountedConnection, WebSocketService};
 #[cfg(feature = "axum")]

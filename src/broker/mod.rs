@@ -78,7 +78,7 @@ pub trait Broker: Send + Sync + 'static {
     /// Gives a payload to the broker, for all who have subscribed to the channel; whether this node
     /// gets its own back does not matter.
     ///
-    /// Called one at a time. Returns once the broker's client has taken the payload; need not wait
+    /// Called one at a time, besides the others. Returns once the broker's client has taken the payload; need not wait
     /// for an acknowledgement. Not called between [`BrokerEvent::Lost`] and
     /// [`BrokerEvent::Restored`].
     fn publish(
@@ -89,6 +89,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Subscribes to a channel; does nothing if that was done. Called for every channel again after
     /// [`BrokerEvent::Restored`]; one that fails is tried again.
+    ///
+    /// This and [`unsubscribe`](Self::unsubscribe) are called for up to 64 channels at the same time,
+    /// in tasks of their own, but never twice at once for the same channel.
     fn subscribe(&self, channel: &str) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
     /// Ends a subscription; does nothing if there is none.

@@ -35,6 +35,7 @@ pub enum HubEvent {
         present: Present,
     },
     /// Somebody who was in a topic under a text is there no more, or has another one from now on.
+    /// Not told of those on other nodes once nobody here is in the topic under a text.
     #[non_exhaustive]
     Disappeared {
         /// The topic.

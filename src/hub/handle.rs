@@ -3,9 +3,10 @@
 use super::event::HubEvents;
 use super::inner::{Inner, check};
 use super::overflow::Overflow;
-use super::presence::Present;
+use super::presence::{Present, hexadecimal};
 use super::publication::{Publication, Published};
 use super::relay::Relay;
+use super::weak::WeakHub;
 use crate::broker::{Broker, BrokerState};
 use crate::error::HubError;
 use crate::transport::WebSocket;
@@ -50,7 +51,7 @@ use std::time::Duration;
 /// 4. Many publications to a connection that has not been written to yet leave in one write.
 /// 5. Delivered at most once: what is queued may be lost with the connection.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(pub(super) Arc<Inner>);
 
 impl Hub {
     /// Makes a hub for the connections of this process.
@@ -76,9 +77,9 @@ impl Hub {
     /// Sets who is told how the hub fares with its broker; replaces who was before. Lost and lagged
     /// are logged in any case.
     ///
-    /// Called by the task of the broker, which waits meanwhile. What it captures lives as long as the
-    /// hub: a hub that is captured in here, as in the example of
-    /// [`broadcast_here`](Self::broadcast_here), lives as long as the process.
+    /// Called by the task of the broker, which waits meanwhile; a panic is logged. What it captures
+    /// lives as long as the hub, so a hub is captured by [`downgrade`](Self::downgrade), as in the
+    /// example of [`broadcast_here`](Self::broadcast_here): it would keep itself otherwise.
     ///
     /// ```
     /// use motorway::{BrokerState, Hub};
@@ -95,6 +96,35 @@ impl Hub {
         if let Some(relay) = &self.0.relay {
             relay.on_broker(Arc::new(told));
         }
+    }
+
+    /// Returns a handle that does not keep the hub, for what the hub keeps itself, such as the callback
+    /// of [`on_broker`](Self::on_broker), and for tasks that are to end with it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHub {
+        WeakHub(Arc::downgrade(&self.0))
+    }
+
+    /// Returns the number of this node, in hexadecimal: random, another one for each hub. The others
+    /// know it from [`Present::node`], and from what is [published](Broker#what-is-published).
+    ///
+    /// ```
+    /// use motorway::Hub;
+    ///
+    /// let hub = Hub::in_memory();
+    /// assert_eq!(hub.node().len(), 32);
+    /// assert!(!hub.is_alone());
+    /// ```
+    #[must_use]
+    pub fn node(&self) -> String {
+        hexadecimal(self.0.presence.node())
+    }
+
+    /// Tells whether the hub has a broker and has lost the connection to it, so that members on this
+    /// node get what is published here, and nothing else.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.0.relay.as_ref().is_some_and(Relay::is_lost)
     }
 
     /// Returns how many publications to and from other nodes were lost so far, as far as this node
@@ -302,10 +332,10 @@ impl Hub {
     /// use motorway::{BrokerState, Hub};
     ///
     /// fn warn(hub: &Hub) {
-    ///     let guests = hub.clone();
+    ///     let weak = hub.downgrade();
     ///     hub.on_broker(move |state| {
-    ///         if state == BrokerState::Lost {
-    ///             guests.broadcast_here("you hear only those who are on this node");
+    ///         if let (BrokerState::Lost, Some(hub)) = (state, weak.upgrade()) {
+    ///             hub.broadcast_here("you hear only those who are on this node");
     ///         }
     ///     });
     /// }

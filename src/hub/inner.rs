@@ -181,7 +181,7 @@ impl Inner {
 
     fn tell_interest(&self, topic: &Arc<str>) {
         if let Some(relay) = &self.relay {
-            relay.changed(topic);
+            relay.changed(topic, || self.topic(topic).is_some());
         }
     }
 

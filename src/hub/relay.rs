@@ -9,16 +9,19 @@
 
 use super::envelope::{NodeId, Unwrapped, unwrap, wrap};
 use super::inner::Inner;
+use super::interest::Interest;
 use super::publication::Publication;
 use crate::broker::{Broker, BrokerEvent, BrokerState};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Duration, sleep};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A hub's side of its broker.
@@ -35,12 +38,14 @@ pub(super) struct Relay {
 struct Shared {
     /// How many octets wait in the outgoing queue.
     octets: AtomicUsize,
-    /// Channels whose interest has changed.
-    changed: Mutex<HashSet<Arc<str>>>,
-    has_changed: Notify,
+    interest: Interest,
     is_lost: AtomicBool,
+    /// Which time it is that the broker is there again, which is told once all is subscribed to; 0
+    /// if nothing is to be told.
+    restoring: AtomicU64,
     /// Messages that were lost since it was told, and in all.
     lost: (AtomicU64, AtomicU64),
+    has_lost: Notify,
     told: Mutex<Option<Told>>,
 }
 
@@ -55,18 +60,19 @@ impl Relay {
         let (outgoing, queue) = channel(OUTGOING);
         let shared = Arc::new(Shared::default());
         let ended = CancellationToken::new();
-        let work = Work {
+        let work = Arc::new(Work {
             broker,
             hub,
             node,
             shared: Arc::clone(&shared),
-        };
-        let token = ended.clone();
+        });
+        let (token, watched) = (ended.clone(), Watched(Arc::clone(&shared)));
         let task = async move {
+            let _watched = watched;
             let working = work.run(queue);
             token.run_until_cancelled(working).await;
         };
-        shared.change(&Arc::from(EVERYONE));
+        shared.interest.again([EVERYONE.into()]);
         let relay = Self {
             node,
             outgoing,
@@ -94,15 +100,16 @@ impl Relay {
 
     /// Sends news of presence in a topic.
     pub(super) fn send_presence(&self, topic: &str, notice: Bytes) {
-        self.give(format!("{PRESENCE}{topic}").into(), notice);
+        self.give(presence_channel_of(topic), notice);
     }
 
     fn give(&self, channel: Arc<str>, payload: Bytes) {
         let length = payload.len();
         let waiting = self.shared.octets.fetch_add(length, Ordering::AcqRel);
-        let is_lost = self.shared.is_lost.load(Ordering::Acquire);
-        let fits = !is_lost && (waiting == 0 || waiting + length <= OUTGOING_OCTETS);
         let is_publication = !channel.starts_with(PRESENCE);
+        let fits = !self.is_lost()
+            && (waiting == 0 || waiting + length <= OUTGOING_OCTETS)
+            && (is_publication || self.has_room());
         if !fits || self.outgoing.try_send((channel, payload)).is_err() {
             self.shared.octets.fetch_sub(length, Ordering::AcqRel);
             // What nodes miss of presence they ask for later: nothing of it is lost.
@@ -110,14 +117,26 @@ impl Relay {
         }
     }
 
+    /// Tells whether what may wait has room: the rest of the queue is for publications.
+    fn has_room(&self) -> bool {
+        let octets = self.shared.octets.load(Ordering::Acquire);
+        self.outgoing.capacity() > OUTGOING / 2 && octets <= OUTGOING_OCTETS / 2
+    }
+
     /// Takes note that a topic got its first member or lost its last.
-    pub(super) fn changed(&self, topic: &str) {
-        self.shared.change(&channel_of(topic));
+    pub(super) fn changed(&self, topic: &str, is_wanted: impl FnOnce() -> bool) {
+        self.shared.interest.change(channel_of(topic), is_wanted);
     }
 
     /// Takes note that somebody is in a topic under a text, or nobody any more.
-    pub(super) fn presence_changed(&self, topic: &str) {
-        self.shared.change(&format!("{PRESENCE}{topic}").into());
+    pub(super) fn presence_changed(&self, topic: &str, is_wanted: impl FnOnce() -> bool) {
+        let channel = presence_channel_of(topic);
+        self.shared.interest.change(channel, is_wanted);
+    }
+
+    /// Tells whether the connection to the broker is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.shared.is_lost.load(Ordering::Acquire)
     }
 
     /// Returns how many messages were lost.
@@ -127,19 +146,6 @@ impl Relay {
 }
 
 impl Shared {
-    fn change(&self, channel: &Arc<str>) {
-        let changed = self.changed.lock();
-        changed
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(Arc::clone(channel));
-        self.has_changed.notify_one();
-    }
-
-    fn take_changed(&self) -> HashSet<Arc<str>> {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *changed)
-    }
-
     /// Counts lost messages; told with the next turn of the task.
     fn lose(&self, messages: u64) {
         if messages == 0 {
@@ -147,10 +153,11 @@ impl Shared {
         }
         self.lost.1.fetch_add(messages, Ordering::Relaxed);
         if self.lost.0.fetch_add(messages, Ordering::AcqRel) == 0 {
-            self.has_changed.notify_one();
+            self.has_lost.notify_one();
         }
     }
 
+    /// Whoever is told may panic, which is of no concern to the broker.
     fn tell(&self, state: BrokerState) {
         match state {
             BrokerState::Restored => tracing::info!("broker is there again"),
@@ -161,8 +168,19 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(told) = told {
-            told(state);
+        if let Some(told) = told
+            && catch_unwind(AssertUnwindSafe(|| told(state))).is_err()
+        {
+            tracing::error!(?state, "who is told of the broker has panicked");
+        }
+    }
+
+    /// Tells that all was subscribed to since the broker is there again, unless it is lost again.
+    fn tell_restored(&self, restoring: u64) {
+        let place = &self.restoring;
+        let is_it = place.compare_exchange(restoring, 0, Ordering::AcqRel, Ordering::Acquire);
+        if restoring != 0 && is_it.is_ok() {
+            self.tell(BrokerState::Restored);
         }
     }
 
@@ -183,11 +201,12 @@ struct Work<B> {
 }
 
 impl<B: Broker> Work<B> {
-    async fn run(self, queue: Receiver<(Arc<str>, Bytes)>) {
+    async fn run(self: Arc<Self>, queue: Receiver<(Arc<str>, Bytes)>) {
         tokio::join!(
             self.receive(),
             self.send(queue),
             self.follow(),
+            self.tell_losses(),
             self.beat(),
             self.answer(),
         );
@@ -195,19 +214,24 @@ impl<B: Broker> Work<B> {
 
     /// Delivers what comes from other nodes.
     async fn receive(&self) {
+        let mut times = 0;
         loop {
             match self.broker.next().await {
                 BrokerEvent::Message { channel, payload } => self.deliver(&channel, payload),
                 BrokerEvent::Lost => {
-                    if !self.shared.is_lost.swap(true, Ordering::AcqRel) {
+                    let was_lost = self.shared.is_lost.swap(true, Ordering::AcqRel);
+                    // Lost again before anybody has heard that it was there.
+                    let restoring = self.shared.restoring.swap(0, Ordering::AcqRel);
+                    if !was_lost && restoring == 0 {
                         self.shared.tell(BrokerState::Lost);
                     }
                 }
                 BrokerEvent::Restored => {
-                    self.renew();
                     if self.shared.is_lost.swap(false, Ordering::AcqRel) {
-                        self.shared.tell(BrokerState::Restored);
+                        times += 1;
+                        self.shared.restoring.store(times, Ordering::Release);
                     }
+                    self.renew();
                 }
                 BrokerEvent::Lagged(messages) => self.shared.lose(messages),
             }
@@ -226,7 +250,8 @@ impl<B: Broker> Work<B> {
         match unwrap(payload, &self.node) {
             Unwrapped::Message(message) => match channel.strip_prefix(TOPIC) {
                 Some(topic) => drop(hub.publish(topic, &message.into(), None)),
-                None => drop(hub.broadcast(&message.into())),
+                None if channel == EVERYONE => drop(hub.broadcast(&message.into())),
+                None => tracing::warn!(channel, "unknown channel of the broker"),
             },
             Unwrapped::Echo => {}
             Unwrapped::Unknown => tracing::warn!(channel, "unknown payload from the broker"),
@@ -238,11 +263,12 @@ impl<B: Broker> Work<B> {
         let Some(hub) = self.hub.upgrade() else {
             return;
         };
-        self.shared.change(&Arc::from(EVERYONE));
-        for topic in hub.topic_names() {
-            self.shared.change(&channel_of(&topic));
-            self.shared.change(&format!("{PRESENCE}{topic}").into());
-        }
+        let topics = hub.topic_names();
+        let channels = topics.iter().map(|topic| channel_of(topic));
+        let presence = hub.presence.topics().into_iter();
+        let presence = presence.map(|topic| presence_channel_of(&topic));
+        let all = channels.chain(presence).chain([EVERYONE.into()]);
+        self.shared.interest.again(all);
     }
 
     /// Gives to the broker what is published here.
@@ -264,28 +290,73 @@ impl<B: Broker> Work<B> {
     }
 
     /// Subscribes to the topics that have members here, and to no others.
-    async fn follow(&self) {
+    async fn follow(self: &Arc<Self>) {
+        let (mut failed, mut due) = (HashSet::new(), Instant::now());
         loop {
-            for channel in self.shared.take_changed() {
-                let Some(wanted) = self.is_wanted(&channel) else {
-                    return;
-                };
-                let done = match wanted {
-                    true => self.broker.subscribe(&channel).await,
-                    false => self.broker.unsubscribe(&channel).await,
-                };
-                if let (Ok(()), true, Some(topic)) = (&done, wanted, channel.strip_prefix(PRESENCE))
-                {
-                    self.ask(topic);
-                }
-                if let Err(error) = done {
-                    tracing::warn!(%channel, error = &error as &dyn std::error::Error, "broker does not subscribe");
-                    sleep(AGAIN).await;
-                    self.shared.change(&channel);
+            let restoring = self.shared.restoring.load(Ordering::Acquire);
+            let again = self.follow_all(self.shared.interest.take()).await;
+            self.shared.tell_restored(restoring);
+            if failed.is_empty() {
+                due = Instant::now() + AGAIN;
+            }
+            failed.extend(again);
+            tokio::select! {
+                () = self.shared.interest.changed() => {}
+                () = sleep_until(due), if !failed.is_empty() => {
+                    self.shared.interest.again(failed.drain());
                 }
             }
+        }
+    }
+
+    /// Subscribes to channels or ends that, several at once; returns those to be tried again.
+    async fn follow_all(self: &Arc<Self>, changed: HashSet<Arc<str>>) -> Vec<Arc<str>> {
+        let (mut following, mut failed) = (JoinSet::new(), Vec::new());
+        for channel in changed {
+            if following.len() >= AT_ONCE
+                && let Some(done) = following.join_next().await
+            {
+                failed.extend(done.ok().flatten());
+            }
+            let work = Arc::clone(self);
+            following.spawn(async move { work.follow_one(channel).await });
+        }
+        while let Some(done) = following.join_next().await {
+            failed.extend(done.ok().flatten());
+        }
+        failed
+    }
+
+    /// Returns the channel if it is to be tried again.
+    async fn follow_one(&self, channel: Arc<str>) -> Option<Arc<str>> {
+        let is_wanted = self.is_wanted(&channel)?;
+        let done = if is_wanted {
+            self.shared.interest.subscribing(&channel);
+            self.broker.subscribe(&channel).await
+        } else {
+            self.broker.unsubscribe(&channel).await
+        };
+        if let Err(error) = done {
+            tracing::warn!(%channel, error = &error as &dyn std::error::Error, "broker does not subscribe");
+            return Some(channel);
+        }
+        match (is_wanted, channel.strip_prefix(PRESENCE)) {
+            (true, Some(topic)) => {
+                // Where there is no room, they are heard anyway before long.
+                let hub = self.hub.upgrade()?;
+                hub.presence.ask(topic, hub.ears());
+            }
+            (true, None) => {}
+            (false, _) => self.shared.interest.unsubscribed(&channel),
+        }
+        None
+    }
+
+    /// Tells how much was lost, as soon as it is.
+    async fn tell_losses(&self) {
+        loop {
+            self.shared.has_lost.notified().await;
             self.shared.tell_lost();
-            self.shared.has_changed.notified().await;
         }
     }
 
@@ -300,20 +371,23 @@ impl<B: Broker> Work<B> {
         })
     }
 
-    fn ask(&self, topic: &str) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.presence.ask(topic, hub.ears());
-        }
-    }
-
     /// Tells the other nodes that this one lives.
     async fn beat(&self) {
         while let Some(hub) = self.hub.upgrade() {
             let interval = hub.presence.interval();
             drop(hub);
             sleep(interval).await;
-            if let Some(hub) = self.hub.upgrade() {
-                hub.presence.beat(hub.ears());
+            let Some(hub) = self.hub.upgrade() else {
+                return;
+            };
+            hub.presence.expire(hub.ears());
+            let topics = hub.presence.topics();
+            drop(hub);
+            for topic in topics {
+                let Some(hub) = self.hub_with_room().await else {
+                    return;
+                };
+                hub.presence.beat(&topic, hub.ears());
             }
         }
     }
@@ -327,9 +401,37 @@ impl<B: Broker> Work<B> {
             presence.asked().await;
             // Many ask at once when a broker is there again.
             sleep(PATIENCE).await;
-            if let Some(hub) = self.hub.upgrade() {
-                presence.answer(hub.ears());
+            for topic in presence.take_asked() {
+                let Some(hub) = self.hub_with_room().await else {
+                    return;
+                };
+                presence.answer(&topic, hub.ears());
             }
+        }
+    }
+
+    /// Waits until news of presence have room in the outgoing queue, or are lost anyway: a node may
+    /// have more of them at once than there is. `None` once the hub is gone.
+    async fn hub_with_room(&self) -> Option<Arc<Inner>> {
+        loop {
+            let hub = self.hub.upgrade()?;
+            let relay = hub.relay.as_ref();
+            if relay.is_none_or(|relay| relay.is_lost() || relay.has_room()) {
+                return Some(hub);
+            }
+            drop(hub);
+            sleep(PATIENCE).await;
+        }
+    }
+}
+
+/// Tells of the loss if the task of a broker panics.
+struct Watched(Arc<Shared>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.0.is_lost.swap(true, Ordering::AcqRel) {
+            self.0.tell(BrokerState::Lost);
         }
     }
 }
@@ -344,6 +446,10 @@ fn channel_of(topic: &str) -> Arc<str> {
     format!("{TOPIC}{topic}").into()
 }
 
+fn presence_channel_of(topic: &str) -> Arc<str> {
+    format!("{PRESENCE}{topic}").into()
+}
+
 /// What the channels of topics begin with.
 const TOPIC: &str = "topic/";
 /// What the channels begin with on which nodes tell who is in a topic.
@@ -355,5 +461,7 @@ const EVERYONE: &str = "everyone";
 /// How many messages wait for the broker, and how many octets.
 const OUTGOING: usize = 16 << 10;
 const OUTGOING_OCTETS: usize = 64 << 20;
+/// How many subscriptions are under way at the same time.
+const AT_ONCE: usize = 64;
 /// How long after a failure a subscription is tried again.
 const AGAIN: Duration = Duration::from_millis(500);

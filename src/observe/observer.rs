@@ -10,7 +10,8 @@ use std::time::Duration;
 /// Is told what happens on the connections of a factory, for metrics; set with `set_observer`.
 ///
 /// Every method has a default that does nothing. They are called where things happen, by whatever
-/// thread that is, so they should not take long; a panic is passed over. Messages take a slower path
+/// thread that is, so they should not take long; a panic is passed over. A hub tells of what it
+/// delivers in the middle of that: who wants to ask it or to publish has a task do so. Messages take a slower path
 /// while there is an observer; without one nothing is asked.
 ///
 /// ```

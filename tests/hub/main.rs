@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod broker;
 mod churn;
 mod compression;
 mod delivery;

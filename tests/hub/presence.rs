@@ -66,6 +66,7 @@ async fn nodes_know_of_each_other() {
         .collect();
     assert_eq!(here, [true, false, false]);
     let nodes: BTreeSet<_> = hubs[1].present("a").iter().map(|one| one.node()).collect();
+    assert_eq!(nodes, hubs.iter().map(Hub::node).collect());
     assert_eq!(nodes.len(), 3);
     hubs[2].join_as(&open[2].0, "a", "Chris").unwrap();
     open.remove(1);
@@ -141,4 +142,39 @@ async fn what_was_missed_while_the_broker_was_away_is_made_up_for() {
     let all = set(["Bob", "Eve"]);
     until(|| hubs.iter().all(|hub| names(hub, "a") == all)).await;
     assert!(hubs.iter().all(|hub| hub.lost() == 0));
+}
+
+// More than there are places in the queue to the broker.
+#[tokio::test(start_paused = true)]
+async fn nodes_live_on_in_very_many_topics() {
+    let mut world = World::new();
+    let (hubs, _lines) = nodes(2);
+    let mut open = Vec::new();
+    for hub in &hubs {
+        for place in 0..17 {
+            let (ws, client) = world.open_holding(256).await;
+            for topic in 0..1000 {
+                hub.join_as(&ws, format!("{place} {topic}"), "x").unwrap();
+            }
+            open.push((ws, client));
+        }
+    }
+    let all = |hub: &Hub| {
+        let topics = hub.topics();
+        topics.iter().all(|topic| hub.present(topic).len() == 2)
+    };
+    // What was missed while all came at once is made up for.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(hubs.iter().all(all));
+    let mut events = hubs[0].events();
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        hubs[0].publish("0 0", "x").await.unwrap();
+    }
+    assert_eq!(hubs[0].lost(), 0);
+    assert!(hubs.iter().all(all));
+    drop(hubs);
+    if let Some(event) = soon(events.next()).await {
+        panic!("{event:?}");
+    }
 }

@@ -36,6 +36,18 @@ impl Line {
             .collect()
     }
 
+    pub(crate) fn is_subscribed(&self, channel: &str) -> bool {
+        self.channels.lock().unwrap().contains(channel)
+    }
+
+    pub(crate) async fn wait(&self) {
+        self.has_come.notified().await;
+    }
+
+    pub(crate) fn wake(&self) {
+        self.has_come.notify_one();
+    }
+
     pub(crate) fn cut(&self) {
         *self.is_cut.lock().unwrap() = true;
         self.channels.lock().unwrap().clear();
@@ -173,6 +185,7 @@ async fn without_the_broker_members_here_get_it_and_losses_are_told() {
     hubs[0].on_broker(move |state| shared.lock().unwrap().push(state));
     lines[0].cut();
     until(|| *told.lock().unwrap() == [BrokerState::Lost]).await;
+    assert!(hubs[0].is_alone() && !hubs[1].is_alone());
     for number in 0..5 {
         hubs[0].publish("a", number.to_string()).await.unwrap();
         assert_eq!(near.text().await, number.to_string());
@@ -185,6 +198,7 @@ async fn without_the_broker_members_here_get_it_and_losses_are_told() {
     let all = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
     until(|| lines[0].topics() == all).await;
     until(|| told.lock().unwrap().contains(&BrokerState::Restored)).await;
+    assert!(!hubs[0].is_alone());
     hubs[0].publish("a", "again").await.unwrap();
     assert_eq!(far.text().await, "again");
     hubs[1].publish("b", "for the late").await.unwrap();
@@ -228,6 +242,10 @@ async fn anybody_may_publish_and_nonsense_does_no_harm() {
     let (hubs, lines) = nodes(1);
     let (ws, mut client) = world.open().await;
     hubs[0].join(&ws, "a").unwrap();
+    lines[0].push(BrokerEvent::Message {
+        channel: "elsewhere".into(),
+        payload: Bytes::from_static(b"\x01for nobody here"),
+    });
     for payload in [&b"\x09what"[..], b"", b"\x01\xff", b"\x01hello"] {
         lines[0].push(BrokerEvent::Message {
             channel: "topic/a".into(),
@@ -242,9 +260,18 @@ async fn anybody_may_publish_and_nonsense_does_no_harm() {
 async fn the_task_ends_with_the_hub() {
     let (mut hubs, lines) = nodes(1);
     until(|| !lines[0].channels.lock().unwrap().is_empty()).await;
+    let weak = hubs[0].downgrade();
+    let told = weak.clone();
+    hubs[0].on_broker(move |state| {
+        if let Some(hub) = told.upgrade() {
+            hub.broadcast_here(format!("{state:?}"));
+        }
+    });
+    assert_eq!(weak.upgrade().unwrap().node(), hubs[0].node());
     let before = Arc::strong_count(&lines[0]);
     drop(hubs.pop());
     until(|| Arc::strong_count(&lines[0]) < before).await;
+    assert!(weak.upgrade().is_none());
 }
 
 // The task may run on another thread before the hub is there.

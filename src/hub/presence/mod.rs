@@ -45,10 +45,7 @@ impl Present {
     /// Returns the number of the node, in hexadecimal: random, another one each time that it starts.
     #[must_use]
     pub fn node(&self) -> String {
-        self.node
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect()
+        hexadecimal(&self.node)
     }
 
     /// Tells whether the connection is one of this node.
@@ -129,7 +126,7 @@ impl Presence {
         self.send(ears, topic, News::Appeared { version, id, info });
         drop(tables);
         if let (true, Some(relay)) = (is_first, ears.relay) {
-            relay.presence_changed(topic);
+            relay.presence_changed(topic, || self.is_wanted(topic));
         }
     }
 
@@ -152,7 +149,7 @@ impl Presence {
         }
         drop(tables);
         if let (true, Some(relay)) = (is_last, ears.relay) {
-            relay.presence_changed(topic);
+            relay.presence_changed(topic, || self.is_wanted(topic));
         }
     }
 
@@ -211,12 +208,24 @@ impl Presence {
         self.send(ears, topic, News::Ask { target });
     }
 
-    /// Tells the others that this node lives, and forgets those who are not heard any more.
-    pub(super) fn beat(&self, ears: Ears<'_>) {
-        let (silence, now) = (self.interval() * SILENCE, Instant::now());
-        for (topic, table) in &mut *self.tables() {
+    /// Returns the topics that somebody here is in under a text.
+    pub(super) fn topics(&self) -> Vec<Arc<str>> {
+        self.tables().keys().cloned().collect()
+    }
+
+    /// Tells the others that this node lives.
+    pub(super) fn beat(&self, topic: &str, ears: Ears<'_>) {
+        let tables = self.tables();
+        if let Some(table) = tables.get(topic) {
             let version = table.version;
             self.send(ears, topic, News::Beat { version });
+        }
+    }
+
+    /// Forgets nodes that are not heard any more.
+    pub(super) fn expire(&self, ears: Ears<'_>) {
+        let (silence, now) = (self.interval() * SILENCE, Instant::now());
+        for (topic, table) in &mut *self.tables() {
             for (node, entries) in table.expire(silence, now) {
                 let change = Change {
                     disappeared: entries.into_iter().collect(),
@@ -232,30 +241,30 @@ impl Presence {
         self.has_asked.notified().await;
     }
 
-    /// Tells all of this node to those who have asked.
-    pub(super) fn answer(&self, ears: Ears<'_>) {
-        let asked = {
-            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *asked)
+    /// Takes the topics that were asked for.
+    pub(super) fn take_asked(&self) -> HashSet<Arc<str>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *asked)
+    }
+
+    /// Tells those who have asked who is in a topic on this node.
+    pub(super) fn answer(&self, topic: &str, ears: Ears<'_>) {
+        let tables = self.tables();
+        let Some(table) = tables.get(topic) else {
+            return;
         };
-        for topic in asked {
-            let tables = self.tables();
-            let Some(table) = tables.get(&topic) else {
-                continue;
+        let entries: Vec<_> = table.here.iter().collect();
+        let chunks: Vec<_> = entries.chunks(PART).collect();
+        let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
+        for (part, chunk) in (0..parts).zip(chunks) {
+            let entries = chunk.iter().map(|(id, info)| (**id, Arc::clone(info)));
+            let news = News::State {
+                version: table.version,
+                part,
+                parts,
+                entries: entries.collect(),
             };
-            let entries: Vec<_> = table.here.iter().collect();
-            let chunks: Vec<_> = entries.chunks(PART).collect();
-            let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
-            for (part, chunk) in (0..parts).zip(chunks) {
-                let entries = chunk.iter().map(|(id, info)| (**id, Arc::clone(info)));
-                let news = News::State {
-                    version: table.version,
-                    part,
-                    parts,
-                    entries: entries.collect(),
-                };
-                self.send(ears, &topic, news);
-            }
+            self.send(ears, topic, news);
         }
     }
 
@@ -295,6 +304,10 @@ impl Presence {
             is_here: node == self.node,
         }
     }
+}
+
+pub(super) fn hexadecimal(node: &NodeId) -> String {
+    node.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 impl fmt::Debug for Presence {
