@@ -3,7 +3,7 @@
 use super::presence::Present;
 use crate::transport::WebSocket;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Something that has happened to the membership of a topic.
@@ -71,13 +71,14 @@ impl fmt::Debug for HubEvents {
     }
 }
 
-/// Where events come from.
-#[derive(Debug)]
-pub(super) struct Events(broadcast::Sender<HubEvent>);
+/// Where events come from; without anybody who ever listened, no place is kept for them.
+#[derive(Debug, Default)]
+pub(super) struct Events(OnceLock<broadcast::Sender<HubEvent>>);
 
 impl Events {
     pub(super) fn listen(&self) -> HubEvents {
-        HubEvents(self.0.subscribe())
+        let sender = self.0.get_or_init(|| broadcast::Sender::new(EVENTS));
+        HubEvents(sender.subscribe())
     }
 
     pub(super) fn joined(&self, topic: &Arc<str>, ws: &WebSocket) {
@@ -109,16 +110,12 @@ impl Events {
     }
 
     fn tell(&self, event: impl FnOnce() -> HubEvent) {
-        if self.0.receiver_count() > 0 {
+        if let Some(sender) = self.0.get()
+            && sender.receiver_count() > 0
+        {
             // Nobody may listen any more.
-            let _ = self.0.send(event());
+            let _ = sender.send(event());
         }
-    }
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self(broadcast::Sender::new(EVENTS))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::event::HubEvents;
 use super::inner::{Inner, check};
 use super::overflow::Overflow;
-use super::presence::{Present, hexadecimal};
+use super::presence::{MAX_INFO, Present, hexadecimal};
 use super::publication::{Publication, Published};
 use super::relay::Relay;
 use super::weak::WeakHub;
@@ -132,6 +132,21 @@ impl Hub {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.relay.as_ref().map_or(0, Relay::lost)
+    }
+
+    /// Returns what came of all publications on this node so far, those of other nodes included.
+    ///
+    /// ```
+    /// use motorway::Hub;
+    ///
+    /// fn metrics(hub: &Hub) -> String {
+    ///     let totals = hub.totals();
+    ///     format!("hub_sent_total {}\nhub_dropped_total {}\n", totals.sent, totals.dropped)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn totals(&self) -> Published {
+        self.0.totals()
     }
 
     /// Sets the overflow policy of connections that come to the hub from now on and have none of
@@ -467,6 +482,3 @@ impl fmt::Debug for Hub {
             .finish_non_exhaustive()
     }
 }
-
-/// The most octets of the text that a connection is seen under.
-const MAX_INFO: usize = 1024;

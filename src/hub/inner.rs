@@ -4,7 +4,7 @@ use super::event::Events;
 use super::member::Member;
 use super::overflow::Overflow;
 use super::presence::{Ears, Presence};
-use super::publication::{Publication, Published};
+use super::publication::{Publication, Published, Totals};
 use super::relay::Relay;
 use super::shards::Shards;
 use super::topic::Topic;
@@ -25,6 +25,7 @@ pub(super) struct Inner {
     topics: Shards<Arc<str>, Arc<Topic>>,
     members: Shards<u64, Arc<Member>>,
     pub(super) events: Events,
+    totals: Totals,
     overflow: Mutex<Overflow>,
     pub(super) presence: Arc<Presence>,
     /// The way to other nodes, if there are any.
@@ -215,7 +216,7 @@ impl Inner {
         except: Option<u64>,
     ) -> Published {
         match self.topic(name) {
-            Some(topic) => topic.publish(publication, except),
+            Some(topic) => self.totals.add(topic.publish(publication, except)),
             None => Published::default(),
         }
     }
@@ -227,7 +228,11 @@ impl Inner {
         for member in self.everyone() {
             published += member.deliver(&everyone, publication);
         }
-        published
+        self.totals.add(published)
+    }
+
+    pub(super) fn totals(&self) -> Published {
+        self.totals.sum()
     }
 
     fn everyone(&self) -> Vec<Arc<Member>> {
@@ -255,6 +260,7 @@ impl Default for Inner {
             topics: Shards::default(),
             members: Shards::default(),
             events: Events::default(),
+            totals: Totals::default(),
             overflow: Mutex::default(),
             presence: Arc::new(Presence::new(random::octets())),
             relay: None,

@@ -5,6 +5,7 @@ use crate::message::{Message, Payload, Text};
 use bytes::Bytes;
 use std::ops::AddAssign;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A message to be published: framed once, and compressed once for all that can share it.
 ///
@@ -102,5 +103,40 @@ impl AddAssign for Published {
         self.sent += other.sent;
         self.skipped += other.skipped;
         self.dropped += other.dropped;
+    }
+}
+
+/// What came of all publications so far.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    sent: AtomicU64,
+    skipped: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Totals {
+    pub(super) fn add(&self, published: Published) -> Published {
+        for (total, number) in [
+            (&self.sent, published.sent),
+            (&self.skipped, published.skipped),
+            (&self.dropped, published.dropped),
+        ] {
+            if number > 0 {
+                total.fetch_add(number as u64, Ordering::Relaxed);
+            }
+        }
+        published
+    }
+
+    pub(super) fn sum(&self) -> Published {
+        let load = |total: &AtomicU64| {
+            let total = total.load(Ordering::Relaxed);
+            usize::try_from(total).unwrap_or(usize::MAX)
+        };
+        Published {
+            sent: load(&self.sent),
+            skipped: load(&self.skipped),
+            dropped: load(&self.dropped),
+        }
     }
 }

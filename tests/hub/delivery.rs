@@ -31,6 +31,7 @@ async fn every_member_gets_it_once() {
     assert_eq!(counts(published), (6, 1, 0));
     let published = hub.broadcast("to all").await.unwrap();
     assert_eq!(counts(published), (10, 0, 0));
+    assert_eq!(counts(hub.totals()), (23, 1, 0));
     for (place, (_, client)) in clients.iter_mut().enumerate() {
         if place < 7 {
             assert_eq!(client.text().await, "to seven");
@@ -81,6 +82,39 @@ async fn publications_between_messages_keep_their_order() {
         assert_eq!(client.text().await, format!("p{number}"));
         assert_eq!(client.text().await, format!("s{number}"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_members_get_what_many_publish_in_the_same_order() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let (ws, client) = world.open().await;
+        hub.join(&ws, "a").unwrap();
+        clients.push((ws, client));
+    }
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let hub = hub.clone();
+            tokio::spawn(async move {
+                for number in 0..500 {
+                    hub.publish("a", format!("{task} {number}")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        soon(task).await.unwrap();
+    }
+    let mut first = None;
+    for (_, client) in &mut clients {
+        let mut got = Vec::new();
+        while got.len() < 2000 {
+            got.push(client.text().await);
+        }
+        assert!(*first.get_or_insert_with(|| got.clone()) == got);
+    }
+    assert_eq!(counts(hub.totals()), (40_000, 0, 0));
 }
 
 #[tokio::test]

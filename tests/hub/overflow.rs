@@ -253,3 +253,39 @@ async fn what_is_too_large_does_not_wait_either() {
     let published = hub.publish("a", "more than ten").await.unwrap();
     assert_eq!((published.sent, published.dropped), (0, 1));
 }
+
+#[tokio::test]
+async fn keys_are_those_of_a_topic() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open_holding(64).await;
+    hub.set_overflow(&ws, Overflow::conflate().above(1 << 10))
+        .unwrap();
+    let topics = ["a", "b"];
+    for topic in topics {
+        hub.join(&ws, topic).unwrap();
+    }
+    hub.publish("a", message(0)).await.unwrap();
+    while ws.buffered() <= 1 << 10 {
+        hub.publish("a", message(1)).await.unwrap();
+    }
+    for number in 0..100 {
+        for topic in topics {
+            let keyed = Publication::new(format!("{topic} keyed {number}")).key("k");
+            hub.publish(topic, keyed).await.unwrap();
+            let plain = format!("{topic} plain {number}");
+            hub.publish(topic, plain).await.unwrap();
+        }
+    }
+    let mut last = Vec::new();
+    while last.len() < 4 {
+        let text = client.text().await;
+        if text.len() < 100 {
+            last.push(text);
+        }
+    }
+    last.sort();
+    assert_eq!(
+        last,
+        ["a keyed 99", "a plain 99", "b keyed 99", "b plain 99"]
+    );
+}

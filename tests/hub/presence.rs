@@ -133,7 +133,7 @@ async fn what_was_missed_while_the_broker_was_away_is_made_up_for() {
     hubs[1].join_as(&bob, "a", "Bob").unwrap();
     until(|| hubs.iter().all(|hub| hub.present("a").len() == 2)).await;
     lines.iter().for_each(|line| line.cut());
-    until(|| hubs.iter().all(|hub| hub.lost() == 0)).await;
+    until(|| hubs.iter().all(Hub::is_alone)).await;
     hubs[0].join_as(&eve, "a", "Eve").unwrap();
     hubs[0].leave(&ann, "a");
     // Longer than nodes need to tell that they live, which is no loss either.

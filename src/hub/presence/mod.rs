@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::{Change, Entries, Table};
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
+pub(super) use wire::MAX_INFO;
 use wire::{News, Notice};
 
 /// Somebody who is in a topic, on this node or on another: see [`Hub::present`](super::Hub::present).

@@ -49,6 +49,10 @@ pub(super) struct Change {
 impl Table {
     /// Takes a notice of another node, other than a question.
     pub(super) fn hear(&mut self, node: NodeId, news: News, now: Instant) -> Change {
+        // Fewer than that are dead, or never lived: somebody makes them up.
+        if self.there.len() >= MOST_NODES && !self.there.contains_key(&node) {
+            return Change::default();
+        }
         let node = self.there.entry(node).or_insert_with(|| Node {
             version: 0,
             entries: Entries::new(),
@@ -149,6 +153,9 @@ impl Node {
     }
 }
 
+/// The most nodes that are known in a topic.
+const MOST_NODES: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +243,16 @@ mod tests {
         let dead = table.expire(Duration::from_secs(15), Instant::now());
         assert_eq!(dead, [(NODE, Entries::from([(7, "7".into())]))]);
         assert_eq!(table.there.len(), 1);
+    }
+
+    #[test]
+    fn nodes_that_somebody_makes_up_have_an_end() {
+        let (mut table, now) = (Table::default(), Instant::now());
+        for number in 0..10_000_u128 {
+            table.hear(number.to_be_bytes(), News::Beat { version: 1 }, now);
+        }
+        assert_eq!(table.there.len(), MOST_NODES);
+        // Those that are known are heard as before.
+        assert!(!table.hear([0; 16], appeared(1, 7), now).appeared.is_empty());
     }
 }

@@ -102,7 +102,7 @@ impl Notice {
             APPEARED => News::Appeared {
                 version: octets.try_get_u64().ok()?,
                 id: octets.try_get_u64().ok()?,
-                info: str::from_utf8(&octets).ok()?.into(),
+                info: info_of(&octets)?,
             },
             DISAPPEARED => News::Disappeared {
                 version: octets.try_get_u64().ok()?,
@@ -132,17 +132,28 @@ fn take_node(octets: &mut Bytes) -> Option<NodeId> {
     Some(node)
 }
 
+/// Texts are as long as nodes make them, whoever sends them.
+fn info_of(octets: &[u8]) -> Option<Arc<str>> {
+    match octets.len() > MAX_INFO {
+        true => None,
+        false => Some(str::from_utf8(octets).ok()?.into()),
+    }
+}
+
 fn take_entries(mut octets: Bytes) -> Option<Vec<(u64, Arc<str>)>> {
     let mut entries = Vec::new();
     while octets.has_remaining() {
         let id = octets.try_get_u64().ok()?;
         let length = usize::from(octets.try_get_u16().ok()?);
-        let info = str::from_utf8(octets.get(..length)?).ok()?.into();
+        let info = info_of(octets.get(..length)?)?;
         octets.advance(length);
         entries.push((id, info));
     }
     Some(entries)
 }
+
+/// The most octets of the text that a connection is seen under.
+pub(in crate::hub) const MAX_INFO: usize = 1024;
 
 const APPEARED: u8 = 0x31;
 const DISAPPEARED: u8 = 0x32;
@@ -192,6 +203,17 @@ mod tests {
                     "{notice:?} {end}"
                 );
             }
+        }
+        for (length, is_notice) in [(1024, true), (1025, false)] {
+            let notice = Notice {
+                node: [0; 16],
+                news: News::Appeared {
+                    version: 1,
+                    id: 2,
+                    info: "x".repeat(length).into(),
+                },
+            };
+            assert_eq!(Notice::decode(notice.encode()).is_some(), is_notice);
         }
         assert_eq!(
             Notice::decode(Bytes::from_static(b"\x360123456789abcdef")),
