@@ -53,8 +53,8 @@ impl Interest {
         self.has_changed.notified().await;
     }
 
-    /// Takes note that the broker is about to hear of a channel.
-    pub(super) fn subscribing(&self, channel: &Arc<str>) {
+    /// Takes note that the broker may hear of a channel from now on.
+    pub(super) fn following(&self, channel: &Arc<str>) {
         self.channels().known.insert(Arc::clone(channel));
     }
 
@@ -86,7 +86,7 @@ mod tests {
         let channel: Arc<str> = "a".into();
         interest.change(Arc::clone(&channel), || true);
         assert_eq!(interest.take().len(), 1);
-        interest.subscribing(&channel);
+        interest.following(&channel);
         interest.change(Arc::clone(&channel), || false);
         assert_eq!(interest.take().len(), 1);
         interest.unsubscribed(&channel);

@@ -329,9 +329,10 @@ impl<B: Broker> Work<B> {
 
     /// Returns the channel if it is to be tried again.
     async fn follow_one(&self, channel: Arc<str>) -> Option<Arc<str>> {
+        // Noted before it is asked for: who leaves in between is heard.
+        self.shared.interest.following(&channel);
         let is_wanted = self.is_wanted(&channel)?;
         let done = if is_wanted {
-            self.shared.interest.subscribing(&channel);
             self.broker.subscribe(&channel).await
         } else {
             self.broker.unsubscribe(&channel).await

@@ -1,5 +1,6 @@
 //! Many members, many joins and leaves, from many tasks at once.
 
+use crate::relay::nodes;
 use crate::world::{World, soon, until};
 use motorway::{Hub, WebSocket};
 use std::sync::Arc;
@@ -68,4 +69,45 @@ async fn a_million_joins_and_leaves_leave_nothing_behind() {
     assert_eq!((hub.topic_count(), hub.connection_count()), (0, 100));
     drop(open);
     until(|| hub.connection_count() == 0).await;
+}
+
+// A node is subscribed to what it has members for, however fast they come and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn subscriptions_follow_those_who_come_and_go() {
+    let mut world = World::new();
+    let (hubs, lines) = nodes(1);
+    let mut tasks = JoinSet::new();
+    let mut open = Vec::new();
+    for task in 0..8_usize {
+        let (ws, client) = world.open_holding(256).await;
+        let (hub, member) = (hubs[0].clone(), ws.clone());
+        tasks.spawn(async move {
+            for round in 0..3000_usize {
+                let topic = ((task * 5 + round * 7) % 23).to_string();
+                match hub.is_member(&member, &topic) {
+                    true => assert!(hub.leave(&member, topic)),
+                    false => assert!(hub.join_as(&member, topic, "x").unwrap()),
+                }
+                if round % 16 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        open.push((ws, client));
+    }
+    while let Some(done) = soon(tasks.join_next()).await {
+        done.unwrap();
+    }
+    let wanted = || {
+        let topics = hubs[0].topics();
+        let channels = topics
+            .iter()
+            .flat_map(|topic| [format!("topic/{topic}"), format!("presence/{topic}")]);
+        channels.chain(["everyone".to_owned()]).collect()
+    };
+    until(|| lines[0].channels() == wanted()).await;
+    open.truncate(4);
+    until(|| lines[0].channels() == wanted()).await;
+    drop(open);
+    until(|| hubs[0].topic_count() == 0 && lines[0].channels() == wanted()).await;
 }

@@ -1,7 +1,9 @@
 //! What is published arrives, once, in order, at whom it is for.
 
 use crate::world::{World, soon};
-use motorway::{Bytes, Hub, Message, PreparedMessage, Publication, Published};
+use motorway::{
+    Bytes, Hub, Message, MessageKind, Observed, Observer, PreparedMessage, Publication, Published,
+};
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -234,4 +236,99 @@ async fn many_publications_leave_in_one_write() {
         assert_eq!(text, number.to_string());
     }
     assert_eq!(writes.load(Ordering::SeqCst) - before, 1);
+}
+
+// Masked, and compressed where that was agreed on (RFC 6455 §5.3, RFC 7692 §7.1).
+#[tokio::test]
+async fn clients_publish_to_their_servers() {
+    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    let mut factory = motorway::WebSocketServerFactory::from_handler(move |mut ws| {
+        let heard = heard.clone();
+        async move {
+            while let Some(text) = ws.recv_text().await? {
+                heard.send(text)?;
+            }
+            Ok(())
+        }
+    });
+    let deflate = motorway::DeflateOptions::default();
+    let options = motorway::ServerOptions::default().per_message_deflate(deflate);
+    factory.set_protocol_options(options).unwrap();
+    let hub = Hub::in_memory();
+    let mut open = Vec::new();
+    for place in 0..4 {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(factory.serve_stream(ours));
+        let mut connector = motorway::Connector::new("ws://localhost/").unwrap();
+        let options = motorway::ClientOptions::default();
+        let options = match place {
+            0 => options,
+            1 => options.per_message_deflate(deflate),
+            2 => options.per_message_deflate(deflate.client_no_context_takeover(true)),
+            _ => options.per_message_deflate(deflate.client_max_window_bits(9)),
+        };
+        connector.set_protocol_options(options).unwrap();
+        let ws = soon(connector.connect_stream(theirs)).await.unwrap();
+        hub.join(ws.handle(), "a").unwrap();
+        open.push(ws);
+    }
+    for number in 0..50 {
+        let text = format!("{number}, ").repeat(1 + number * 20);
+        assert_eq!(hub.publish("a", &*text).await.unwrap().sent, 4);
+        for ws in &open {
+            ws.handle().send(format!("own {number}")).await.unwrap();
+        }
+        let mut got = Vec::new();
+        while got.len() < 8 {
+            got.push(soon(hearing.recv()).await.unwrap());
+        }
+        assert_eq!(got.iter().filter(|heard| **heard == text).count(), 4);
+        let own = format!("own {number}");
+        assert_eq!(got.iter().filter(|heard| **heard == own).count(), 4);
+    }
+}
+
+/// Holds up whoever sends a message of so many octets.
+#[derive(Debug)]
+struct Holds(Arc<std::sync::Barrier>, u64);
+
+impl Observer for Holds {
+    fn sent(&self, _: &Observed<'_>, _: MessageKind, octets: u64) {
+        if octets == self.1 {
+            self.0.wait();
+            self.0.wait();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishing_to_one_topic_does_not_lock_another() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let barrier = Arc::new(std::sync::Barrier::new(2));
+    world.observe(Holds(Arc::clone(&barrier), 7));
+    let (ws, _client) = world.open().await;
+    for topic in 0..200 {
+        hub.join(&ws, topic.to_string()).unwrap();
+    }
+    let held = hub.clone();
+    let (runtime, other) = (tokio::runtime::Handle::current(), barrier.clone());
+    let holding = std::thread::spawn(move || {
+        runtime.block_on(held.publish("0", "is held")).unwrap();
+    });
+    // In the middle of the first from here on.
+    tokio::task::block_in_place(|| other.wait());
+    let (done, is_done) = std::sync::mpsc::channel();
+    let others = hub.clone();
+    std::thread::spawn(move || {
+        for topic in 1..200 {
+            others.publish_here(topic.to_string(), "x").unwrap();
+            assert_eq!(others.member_count(topic.to_string()), 1);
+        }
+        assert_eq!(others.broadcast_here("x").sent, 1);
+        done.send(()).unwrap();
+    });
+    let waited = is_done.recv_timeout(std::time::Duration::from_secs(30));
+    other.wait();
+    waited.expect("a topic waits for another");
+    holding.join().unwrap();
 }

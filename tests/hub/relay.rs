@@ -36,6 +36,10 @@ impl Line {
             .collect()
     }
 
+    pub(crate) fn channels(&self) -> BTreeSet<String> {
+        self.channels.lock().unwrap().clone()
+    }
+
     pub(crate) fn is_subscribed(&self, channel: &str) -> bool {
         self.channels.lock().unwrap().contains(channel)
     }

@@ -1,7 +1,8 @@
 //! Connections in memory whose peers read as the test says.
 
 use motorway::{
-    HandlerResult, ServerOptions, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
+    HandlerResult, Observer, ServerOptions, WebSocket, WebSocketServerFactory,
+    WebSocketServerProtocol,
 };
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -33,6 +34,10 @@ impl World {
         let mut factory = WebSocketServerFactory::new(move || Quiet(sender.clone()));
         factory.set_protocol_options(options).unwrap();
         Self { factory, opened }
+    }
+
+    pub(crate) fn observe(&mut self, observer: impl Observer) {
+        self.factory.set_observer(observer);
     }
 
     /// Opens a connection whose pipe holds so many octets; returns both ends of it.
