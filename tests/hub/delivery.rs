@@ -303,12 +303,18 @@ impl Observer for Holds {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_to_one_topic_does_not_lock_another() {
-    let (mut world, hub) = (World::new(), Hub::in_memory());
-    let barrier = Arc::new(std::sync::Barrier::new(2));
-    world.observe(Holds(Arc::clone(&barrier), 7));
-    let (ws, _client) = world.open().await;
+    let (hub, barrier) = (Hub::in_memory(), Arc::new(std::sync::Barrier::new(2)));
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let factory = motorway::WebSocketServerFactory::from_handler(async |mut ws| {
+        while ws.recv().await?.is_some() {}
+        Ok(())
+    });
+    tokio::spawn(factory.serve_stream(ours));
+    let mut connector = motorway::Connector::new("ws://localhost/").unwrap();
+    connector.set_observer(Holds(Arc::clone(&barrier), 7));
+    let ws = soon(connector.connect_stream(theirs)).await.unwrap();
     for topic in 0..200 {
-        hub.join(&ws, topic.to_string()).unwrap();
+        hub.join(ws.handle(), topic.to_string()).unwrap();
     }
     let held = hub.clone();
     let (runtime, other) = (tokio::runtime::Handle::current(), barrier.clone());

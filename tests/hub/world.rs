@@ -1,8 +1,7 @@
 //! Connections in memory whose peers read as the test says.
 
 use motorway::{
-    HandlerResult, Observer, ServerOptions, WebSocket, WebSocketServerFactory,
-    WebSocketServerProtocol,
+    HandlerResult, ServerOptions, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
 };
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -34,10 +33,6 @@ impl World {
         let mut factory = WebSocketServerFactory::new(move || Quiet(sender.clone()));
         factory.set_protocol_options(options).unwrap();
         Self { factory, opened }
-    }
-
-    pub(crate) fn observe(&mut self, observer: impl Observer) {
-        self.factory.set_observer(observer);
     }
 
     /// Opens a connection whose pipe holds so many octets; returns both ends of it.
