@@ -48,6 +48,7 @@ mod counts;
 mod error;
 mod inflate;
 mod keepalive;
+mod lane;
 mod outgoing;
 mod output;
 mod partial;
@@ -73,7 +74,9 @@ pub use receive::{Event, Receive, Receiver};
 pub use rules::{AutoPing, IncomingMask, Role, Rules};
 pub use scan::{Ahead, Scanner};
 pub use send::{Compress, MaskingKeys, Sender};
-pub use short::write_short_message;
+#[cfg(feature = "tokio")]
+pub(crate) use short::Short;
+pub use short::ShortSend;
 pub use state::State;
 
 use crate::close::CloseFrame;
@@ -245,7 +248,7 @@ impl Connection {
             self.input.clear();
             let mut info = self.sender.end(cause);
             info.unsent_octets = self.output.len();
-            self.output.clear();
+            self.output = Output::default();
             self.happenings.push_back(Happening::Closed(Box::new(info)));
         }
     }

@@ -3,6 +3,7 @@
 //! Small frames are laid next to each other, so that many leave in one write; large payloads that
 //! are owned are kept by reference and leave in a vectored write, without a copy.
 
+use super::lane::Lane;
 use crate::frame::{self, Header, MaskingKey};
 use crate::message::Payload;
 use bytes::{Buf, Bytes, BytesMut};
@@ -21,10 +22,11 @@ use std::io::IoSlice;
 #[derive(Debug, Default)]
 pub struct Output {
     /// Everything that was copied, in order.
-    inline: BytesMut,
+    inline: Lane,
     /// Payloads kept by reference, each behind so many octets of `inline`.
     references: VecDeque<Reference>,
-    length: usize,
+    /// The octets of those payloads.
+    referred: usize,
     framed: Framed,
 }
 
@@ -45,21 +47,21 @@ struct Reference {
 impl Output {
     /// Returns how many octets wait.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.length
+        self.inline.len() + self.referred
     }
 
     /// Tells whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// Appends octets.
     #[inline]
     pub fn extend_from_slice(&mut self, octets: &[u8]) {
         self.inline.extend_from_slice(octets);
-        self.length += octets.len();
     }
 
     /// Appends the start of a header, the masking key, if any, and the payload, masked with it.
@@ -72,17 +74,14 @@ impl Output {
     ) {
         self.framed.frames += 1;
         self.framed.payload += payload.len() as u64;
-        let before = self.inline.len();
-        self.inline.reserve(N + KEY + payload.len());
-        self.inline.extend_from_slice(&header);
         match key {
+            None => self.inline.push(header, payload),
             Some(key) => {
-                self.inline.extend_from_slice(key.as_bytes());
-                frame::mask::copy_masked(key, 0, payload, &mut self.inline);
+                self.inline.push(header, key.as_bytes());
+                self.inline.extend_from_slice(payload);
+                frame::apply(key, 0, self.inline.last_mut(payload.len()));
             }
-            None => self.inline.extend_from_slice(payload),
         }
-        self.length += self.inline.len() - before;
     }
 
     /// Appends a frame; `mask` is the key that its payload is masked with on the way.
@@ -146,14 +145,13 @@ impl Output {
             },
             false => payload,
         };
-        let start = self.inline.len();
         self.extend_from_slice(&payload);
-        frame::apply(key, 0, self.inline.get_mut(start..).unwrap_or_default());
+        frame::apply(key, 0, self.inline.last_mut(payload.len()));
     }
 
     fn push_reference(&mut self, payload: Bytes) {
         let before: usize = self.references.iter().map(|reference| reference.gap).sum();
-        self.length += payload.len();
+        self.referred += payload.len();
         self.references.push_back(Reference {
             gap: self.inline.len() - before,
             payload,
@@ -176,13 +174,13 @@ impl Output {
             self.references.push_back(reference);
         }
         self.inline.extend_from_slice(&other.inline);
-        self.length += other.length;
+        self.referred += other.referred;
     }
 
     /// Takes everything out in one piece.
     #[must_use]
     pub fn split(&mut self) -> BytesMut {
-        let mut octets = BytesMut::with_capacity(self.length);
+        let mut octets = BytesMut::with_capacity(self.len());
         while self.has_remaining() {
             let chunk = self.chunk();
             octets.extend_from_slice(chunk);
@@ -192,21 +190,18 @@ impl Output {
         octets
     }
 
-    /// Forgets everything, and gives memory back beyond a working size of 64 KiB.
+    /// Forgets everything, and gives memory back beyond a working size of 512 KiB.
     pub fn clear(&mut self) {
         self.references.clear();
-        self.length = 0;
+        self.referred = 0;
         self.framed = Framed::default();
-        match self.inline.capacity() > KEPT {
-            true => self.inline = BytesMut::new(),
-            false => self.inline.clear(),
-        }
+        self.inline.clear(KEPT);
     }
 }
 
 impl Buf for Output {
     fn remaining(&self) -> usize {
-        self.length
+        self.len()
     }
 
     fn chunk(&self) -> &[u8] {
@@ -242,7 +237,6 @@ impl Buf for Output {
     }
 
     fn advance(&mut self, mut count: usize) {
-        self.length = self.length.saturating_sub(count);
         while let Some(Reference { gap, payload }) = self.references.front_mut() {
             let copied = count.min(*gap);
             self.inline.advance(copied);
@@ -253,13 +247,14 @@ impl Buf for Output {
             }
             let referred = count.min(payload.len());
             payload.advance(referred);
+            self.referred -= referred;
             count -= referred;
             if !payload.is_empty() {
                 return;
             }
             self.references.pop_front();
         }
-        self.inline.advance(count.min(self.inline.len()));
+        self.inline.advance(count);
     }
 }
 
@@ -270,8 +265,9 @@ pub(super) const KEY: usize = 4;
 pub(super) const BY_REFERENCE: usize = 16 << 10;
 /// The most references looked at for one vectored write.
 const MAX_SLICES: usize = 32;
-/// The capacity that [`Output::clear`] keeps.
-const KEPT: usize = 64 << 10;
+/// The capacity that [`Output::clear`] keeps: what a thread collects until a connection's mark for
+/// waiting, and the message that goes beyond it.
+const KEPT: usize = 512 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 use super::assemble::{Assembler, MessageKind, Place};
 use super::inflate::{DeflateSettings, Inflation};
 use super::partial::{PartialControl, PartialHeader, parse_close};
-use super::short::Short;
+use super::short::Ways;
 use super::{IncomingMask, ProtocolError, Rules};
 use crate::close::CloseFrame;
 use crate::frame::{self, Header, MaskingKey, Opcode, Rsv};
@@ -93,7 +93,7 @@ pub struct Receiver {
     rules: Arc<Rules>,
     receive: Receive,
     phase: Phase,
-    short: Short,
+    short: Ways,
     header: PartialHeader,
     frame: Frame,
     control: Option<Box<PartialControl>>,
@@ -131,7 +131,7 @@ impl Receiver {
     pub fn new(rules: Arc<Rules>, deflate: Option<&DeflateSettings>) -> Self {
         let inflation = deflate.map(|settings| Box::new(Inflation::new(rules.role, settings)));
         Self {
-            short: Short::new(&rules, Receive::Messages),
+            short: Ways::new(&rules, Receive::Messages),
             rules,
             receive: Receive::Messages,
             phase: Phase::Header,
@@ -146,7 +146,7 @@ impl Receiver {
     #[must_use]
     pub fn in_pieces(mut self, receive: Receive) -> Self {
         self.receive = receive;
-        self.short = Short::new(&self.rules, receive);
+        self.short = Ways::new(&self.rules, receive);
         self
     }
 
@@ -189,10 +189,10 @@ impl Receiver {
 
     /// Tells which frames may take the short way now: none within a header, a frame or a message.
     #[inline]
-    pub(super) fn ready_for_short(&self) -> Short {
+    pub(super) fn ready_for_short(&self) -> Ways {
         match self.phase == Phase::Header && self.header.is_empty() && !self.message.is_begun() {
             true => self.short,
-            false => Short::None,
+            false => Ways::None,
         }
     }
 

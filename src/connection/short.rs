@@ -14,13 +14,13 @@ use crate::utf8;
 
 /// Which frames a receiver takes the short way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Short {
+pub(super) enum Ways {
     None,
     Masked,
     Unmasked,
 }
 
-impl Short {
+impl Ways {
     /// Chooses what no rule stands in the way of.
     pub(super) fn new(rules: &Rules, receive: Receive) -> Self {
         let most = rules.max_frame.min(rules.max_message);
@@ -40,6 +40,15 @@ impl Short {
 /// The message at the start of an input and what is left of it, or the input as it was.
 type Shortly<'a> = Result<(Message<'a>, &'a mut [u8]), &'a mut [u8]>;
 
+/// A message that was found at the start of an input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Short {
+    is_text: bool,
+    /// Where its payload starts and ends.
+    start: usize,
+    end: usize,
+}
+
 impl Receiver {
     /// Decodes the message at the start of `input` if all of it lies there, uncompressed, in one frame
     /// of at most 64 KiB; returns it with the rest of the input.
@@ -50,30 +59,50 @@ impl Receiver {
     /// # Errors
     ///
     /// Gives `input` back as it was if it has to go to `receive`, for whatever reason.
-    // Inlined because what it returns is large, and would be stored and loaded again at once.
-    #[inline(always)]
+    #[inline]
     pub fn receive_short<'a>(&self, input: &'a mut [u8]) -> Shortly<'a> {
-        let found = match self.ready_for_short() {
-            Short::Masked => find::<true>(input),
-            Short::Unmasked => find::<false>(input),
-            Short::None => None,
-        };
-        let Some((is_text, start, end)) = found else {
-            return Err(input);
-        };
-        let (frame, rest) = input.split_at_mut(end);
-        let payload = Payload::from(frame.get(start..).unwrap_or_default());
-        Ok(match is_text {
+        match self.find_short(input) {
+            Some(found) => Ok(found.split(input)),
+            None => Err(input),
+        }
+    }
+
+    /// The first half of [`receive_short`](Self::receive_short), which unmasks and checks the message;
+    /// the second is [`Short::split`]. What is returned in between is small.
+    #[inline(always)]
+    pub(crate) fn find_short(&self, input: &mut [u8]) -> Option<Short> {
+        match self.ready_for_short() {
+            Ways::Masked => find::<true>(input),
+            Ways::Unmasked => find::<false>(input),
+            Ways::None => None,
+        }
+    }
+}
+
+impl Short {
+    /// Returns the length of its payload in octets.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Returns the message, and what is left of the input. It has to be the one that the message was
+    /// found in, unchanged: there it was checked to be text.
+    #[inline(always)]
+    pub(crate) fn split(self, input: &mut [u8]) -> (Message<'_>, &mut [u8]) {
+        let (frame, rest) = input.split_at_mut_checked(self.end).unwrap_or_default();
+        let payload = Payload::from(frame.get(self.start..).unwrap_or_default());
+        match self.is_text {
             true => (Message::Text(Text::from_validated(payload)), rest),
             false => (Message::Binary(payload), rest),
-        })
+        }
     }
 }
 
 /// Finds a message that may take the short way, unmasks and checks it: tells whether it is text, and
 /// where its payload starts and ends.
 #[inline(always)]
-fn find<const MASKED: bool>(input: &mut [u8]) -> Option<(bool, usize, usize)> {
+fn find<const MASKED: bool>(input: &mut [u8]) -> Option<Short> {
     let mask = if MASKED { MASK } else { 0 };
     let &[first, second, ref extended @ ..] = &*input else {
         return None;
@@ -99,53 +128,79 @@ fn find<const MASKED: bool>(input: &mut [u8]) -> Option<(bool, usize, usize)> {
     let start = if MASKED { start + KEY } else { start };
     let end = start + length;
     let payload = input.get_mut(start..end)?;
-    if MASKED {
-        frame::apply(key, 0, payload);
-    }
-    if is_text && !utf8::is_valid(payload) {
+    let is_valid = match (MASKED, is_text) {
+        (true, true) => frame::mask::apply_and_look(key, payload) || utf8::is_valid(payload),
+        (true, false) => {
+            frame::apply(key, 0, payload);
+            true
+        }
+        (false, _) => !is_text || utf8::is_valid(payload),
+    };
+    if !is_valid {
         if MASKED {
             // Who tells what is wrong with it unmasks it again.
             frame::apply(key, 0, payload);
         }
         return None;
     }
-    Some((is_text, start, end))
+    Some(Short {
+        is_text,
+        start,
+        end,
+    })
 }
 
-/// Encodes an uncompressed message of less than 16 KiB that goes out as one frame; tells whether
-/// it did. If not, nothing has changed, and [`write_message`](super::write_message) has to.
-#[inline]
-pub fn write_short_message(
-    rules: &Rules,
-    key: impl FnOnce() -> MaskingKey,
-    message: &Message<'_>,
-    out: &mut Output,
-) -> bool {
-    let payload = message.as_bytes();
-    let most = rules.fragment_size.min(rules.max_message);
-    let is_short = payload.len() < BY_REFERENCE && payload.len() as u64 <= most;
-    let Ok(length) = u16::try_from(payload.len()) else {
-        return false;
-    };
-    if !is_short || !rules.apply_mask {
-        return false;
-    }
-    let first = match message.is_binary() {
-        true => BINARY,
-        false => TEXT,
-    };
-    let (key, mask) = match rules.mask_outgoing {
-        true => (Some(key()), MASK),
-        false => (None, 0),
-    };
-    match u8::try_from(length) {
-        Ok(length @ 0..=125) => out.push_short([first, mask | length], key, payload),
-        _ => {
-            let [high, low] = length.to_be_bytes();
-            out.push_short([first, mask | 126, high, low], key, payload);
+/// Which messages are sent the short way: uncompressed, in one frame, of less than 16 KiB.
+#[derive(Clone, Copy, Debug)]
+pub struct ShortSend {
+    /// How many octets are too many.
+    below: u16,
+    mask: u8,
+}
+
+impl ShortSend {
+    /// Finds out what the rules allow.
+    #[must_use]
+    pub fn new(rules: &Rules) -> Self {
+        let most = rules.fragment_size.min(rules.max_message);
+        let below = most.saturating_add(1).min(BY_REFERENCE as u64);
+        Self {
+            below: match rules.apply_mask {
+                true => u16::try_from(below).unwrap_or_default(),
+                false => 0,
+            },
+            mask: if rules.mask_outgoing { MASK } else { 0 },
         }
     }
-    true
+
+    /// Encodes a message, with a masking key where one is due; tells whether it did. If not, nothing
+    /// has changed, and [`write_message`](super::write_message) has to.
+    #[inline]
+    pub fn write(
+        self,
+        message: &Message<'_>,
+        key: impl FnOnce() -> MaskingKey,
+        out: &mut Output,
+    ) -> bool {
+        let payload = message.as_bytes();
+        if payload.len() >= usize::from(self.below) {
+            return false;
+        }
+        let key = (self.mask != 0).then(key);
+        let first = match message.is_binary() {
+            true => BINARY,
+            false => TEXT,
+        };
+        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+            (Ok(length @ 0..=125), _) => out.push_short([first, self.mask | length], key, payload),
+            (_, Ok(length)) => {
+                let [high, low] = length.to_be_bytes();
+                out.push_short([first, self.mask | 126, high, low], key, payload);
+            }
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// The first octet of a text message in one frame (§5.2).

@@ -7,8 +7,6 @@
 //! The loops are safe code over fixed-size arrays, which the compiler turns into vector code for
 //! any target; there is nothing to detect at run time.
 
-use bytes::BytesMut;
-
 /// The masking key of a frame, in the order of the wire (RFC 6455 §5.3).
 ///
 /// ```
@@ -55,39 +53,69 @@ impl From<[u8; 4]> for MaskingKey {
 /// that a payload may be handled in pieces of any size.
 #[inline]
 pub fn apply(key: MaskingKey, offset: u64, data: &mut [u8]) {
-    let word = key.word_at(offset);
-    let (blocks, rest) = data.as_chunks_mut::<BLOCK>();
-    for block in blocks {
-        let (words, _) = block.as_chunks_mut::<8>();
-        for octets in words {
-            *octets = (u64::from_ne_bytes(*octets) ^ word).to_ne_bytes();
-        }
-    }
-    let (words, tail) = rest.as_chunks_mut::<8>();
-    for octets in words {
-        *octets = (u64::from_ne_bytes(*octets) ^ word).to_ne_bytes();
-    }
-    for (octet, mask) in tail.iter_mut().zip(word.to_ne_bytes()) {
-        *octet ^= mask;
-    }
+    combine::<false>(key, offset, data);
 }
 
-/// Appends `source` to `target`, masked as by [`apply`].
-#[inline]
-pub fn copy_masked(key: MaskingKey, offset: u64, source: &[u8], target: &mut BytesMut) {
-    target.reserve(source.len());
-    let mut place = offset;
-    // A piece is masked while it is still in the first-level cache.
-    for piece in source.chunks(PIECE) {
-        let start = target.len();
-        target.extend_from_slice(piece);
-        apply(key, place, target.get_mut(start..).unwrap_or_default());
-        place = place.wrapping_add(PIECE as u64);
+/// Unmasks a whole payload in place, and tells whether what it gives is all ASCII.
+///
+/// One pass does both: most text is ASCII, and need not be looked at again.
+// Where it is called there are no registers left.
+#[inline(never)]
+pub(crate) fn apply_and_look(key: MaskingKey, data: &mut [u8]) -> bool {
+    combine::<true>(key, 0, data)
+}
+
+/// Combines `data` with the key. With `LOOK`, tells whether what it gives is all ASCII; without,
+/// nothing worth knowing.
+#[inline(always)]
+fn combine<const LOOK: bool>(key: MaskingKey, offset: u64, data: &mut [u8]) -> bool {
+    let word = key.word_at(offset);
+    // The last word overlaps the one before it, which spares a loop over the tail. It is taken
+    // before the others change it.
+    let last_at = offset.wrapping_add(data.len() as u64).wrapping_sub(8);
+    let last = data
+        .last_chunk()
+        .map(|octets| u64::from_ne_bytes(*octets) ^ key.word_at(last_at));
+
+    let (mut seen, mut mask) = ([0; BLOCK], [0; BLOCK]);
+    for octets in mask.as_chunks_mut().0 {
+        *octets = word.to_ne_bytes();
     }
+    let (blocks, rest) = data.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        // Octet by octet is what becomes vector code.
+        for ((octet, mask), seen) in block.iter_mut().zip(&mask).zip(&mut seen) {
+            *octet ^= mask;
+            *seen |= if LOOK { *octet } else { 0 };
+        }
+    }
+    let mut all = 0;
+    for octets in seen.as_chunks().0 {
+        all |= u64::from_ne_bytes(*octets);
+    }
+
+    for octets in rest.as_chunks_mut().0.iter_mut().take(BLOCK / 8 - 1) {
+        let plain = u64::from_ne_bytes(*octets) ^ word;
+        *octets = plain.to_ne_bytes();
+        all |= plain;
+    }
+    match (last, data.last_chunk_mut()) {
+        (Some(last), Some(octets)) => {
+            *octets = last.to_ne_bytes();
+            all |= last;
+        }
+        _ => {
+            for (octet, mask) in data.iter_mut().zip(word.to_ne_bytes()) {
+                *octet ^= mask;
+                all |= u64::from(*octet);
+            }
+        }
+    }
+    LOOK && all & HIGH_BITS == 0
 }
 
 /// Octets handled at once where the payload is long enough: a multiple of the key's length.
 const BLOCK: usize = 32;
 
-/// Octets copied before they are masked: a multiple of the key's length.
-const PIECE: usize = 8 * 1024;
+/// The bit of each octet of a word that no ASCII has.
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;

@@ -33,19 +33,21 @@ pub(super) fn take(connection: u64) -> bool {
 }
 
 /// Gives the output of the cork to `queue` if the cork belongs to this connection; counts a message
-/// if `queue` returns true.
+/// and returns true if `queue` does.
 ///
 /// The cork is written before the shared queue, so what is queued there later stays behind it.
-#[inline]
-pub(super) fn with(connection: u64, queue: impl FnOnce(&mut Output) -> bool) {
+#[inline(always)]
+pub(super) fn with(connection: u64, queue: impl FnOnce(&mut Output) -> bool) -> bool {
     CORK.with(|cork| {
         if cork.owner.get() == connection
             && let Ok(mut output) = cork.output.try_borrow_mut()
             && queue(&mut output)
         {
             cork.messages.set(cork.messages.get() + 1);
+            return true;
         }
-    });
+        false
+    })
 }
 
 /// Takes out what was collected for this connection, and the count of messages; `None` if there

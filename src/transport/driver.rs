@@ -5,7 +5,7 @@ use super::handler::Handler;
 use super::io::{Hold, Io, Stream, Turn, add};
 use super::pool::Lease;
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, CloseInfo, Event, Receiver};
+use crate::connection::{CloseCause, CloseInfo, Event, Receiver, Short};
 use crate::error::{Error, HandlerError, HandlerResult};
 use crate::message::Message;
 use crate::observe::Moment;
@@ -108,19 +108,26 @@ impl<S: Stream, H: Handler> Driver<S, H> {
                 if self.io.is_turn_over() {
                     poll_fn(|context| self.io.poll_turn_over(context)).await;
                 }
+                // Called back for at two places: brought together, each message would be moved to
+                // where the other kind is.
+                if let Some(found) = self.io.find_short(rest) {
+                    let (message, after) = found.split(rest);
+                    rest = after;
+                    let callback = self.handler.on_message(&ws, message);
+                    self.io.call(pin!(callback), rest).await;
+                    continue;
+                }
                 let Some((event, after)) = self.io.next_event(rest) else {
                     break;
                 };
                 rest = after;
-                let message = match event {
-                    Event::Message(message) => message,
-                    event => {
-                        deliver(&mut self.io, &mut self.handler, event, rest).await;
-                        continue;
+                match event {
+                    Event::Message(message) => {
+                        let callback = self.handler.on_message(&ws, message);
+                        self.io.call(pin!(callback), rest).await;
                     }
-                };
-                let callback = self.handler.on_message(&ws, message);
-                self.io.call(pin!(callback), rest).await;
+                    event => deliver(&mut self.io, &mut self.handler, event, rest).await,
+                }
             }
             drop(std::mem::take(&mut self.input));
             match poll_fn(|context| self.io.poll_turn(context)).await {
@@ -246,30 +253,52 @@ fn poll_user<F: Future>(
     catch_unwind(AssertUnwindSafe(|| callback.poll(context)))
 }
 
+/// The future of [`Io::call`].
+struct Calling<'a, S, F> {
+    io: &'a mut Io<S>,
+    callback: Pin<&'a mut F>,
+    rest: &'a [u8],
+}
+
+impl<S: Stream, F: Future<Output = HandlerResult>> Future for Calling<'_, S, F> {
+    type Output = ();
+
+    // Once for every message.
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let polled = this
+            .io
+            .poll_callback(context, this.callback.as_mut(), this.rest);
+        polled.map(|outcome| {
+            if let Err(fault) = outcome {
+                this.io.settle(fault);
+            }
+        })
+    }
+}
+
 impl<S: Stream> Io<S> {
+    /// Finds the message at the start of the input if it is one that asks for nothing but to be
+    /// delivered.
+    #[inline(always)]
+    fn find_short(&mut self, input: &mut [u8]) -> Option<Short> {
+        if self.deaf || self.ws.0.is_deaf() || self.ws.0.observation().is_some() {
+            return None;
+        }
+        let found = self.receiver.find_short(input)?;
+        let traffic = &self.ws.0.traffic;
+        add(&traffic.messages_received, 1);
+        add(&traffic.message_octets_received, found.len() as u64);
+        Some(found)
+    }
+
     /// Takes the next event out of the input, after doing the protocol's own part of it; fails the
     /// connection if the peer broke the protocol. Skips what the application has no ear for.
-    #[inline(always)]
-    fn next_event<'a>(&mut self, input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
+    fn next_event<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
         if self.ws.0.is_deaf() {
             return None;
         }
-        let shortly = match self.deaf || self.ws.0.observation().is_some() {
-            true => Err(input),
-            false => self.receiver.receive_short(input),
-        };
-        match shortly {
-            Ok((message, rest)) => {
-                let traffic = &self.ws.0.traffic;
-                add(&traffic.messages_received, 1);
-                add(&traffic.message_octets_received, message.len() as u64);
-                Some((Event::Message(message), rest))
-            }
-            Err(input) => self.next_of_any(input),
-        }
-    }
-
-    fn next_of_any<'a>(&mut self, mut input: &'a mut [u8]) -> Option<(Event<'a>, &'a mut [u8])> {
         loop {
             match self.receiver.receive(input) {
                 Ok((Some(event), rest)) => {
@@ -369,21 +398,16 @@ impl<S: Stream> Io<S> {
 
     /// Runs a callback to its end; what it sends is corked, and while it waits the connection goes
     /// on. `rest` is the input behind the event that the callback is about.
-    fn call<F>(&mut self, mut callback: Pin<&mut F>, rest: &[u8]) -> impl Future<Output = ()>
-    where
-        F: Future<Output = HandlerResult>,
-    {
-        poll_fn(move |context| {
-            self.poll_callback(context, callback.as_mut(), rest)
-                .map(|outcome| {
-                    if let Err(fault) = outcome {
-                        self.settle(fault);
-                    }
-                })
-        })
+    #[inline]
+    fn call<'a, F>(&'a mut self, callback: Pin<&'a mut F>, rest: &'a [u8]) -> Calling<'a, S, F> {
+        Calling {
+            io: self,
+            callback,
+            rest,
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_callback<F>(
         &mut self,
         context: &mut Context<'_>,

@@ -42,6 +42,28 @@ impl<'w, 'a> Sending<'w, 'a> {
         UncompressedSending(self)
     }
 
+    /// Queues the message if it is one that asks for nothing but to be queued; tells whether it was.
+    // A call that returns nothing large costs less than what its own code would do to the callback
+    // around it.
+    #[inline(never)]
+    fn queue_short(&mut self) -> bool {
+        // Looked at where it lies: moving it about would cost more than sending it.
+        let queued = match &self.message {
+            Some(message) => self.waiting.ws.0.queue_short(message),
+            None => false,
+        };
+        if queued {
+            self.message = None;
+        }
+        queued
+    }
+
+    /// Apart, so that the short way stays short.
+    #[cold]
+    fn poll_long(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
+        self.poll_with(context, Shared::queue)
+    }
+
     fn poll_with(
         &mut self,
         context: &Context<'_>,
@@ -64,16 +86,13 @@ impl<'w, 'a> Sending<'w, 'a> {
 impl Future for Sending<'_, '_> {
     type Output = Result<()>;
 
-    #[inline]
+    // What it returns is large, and would be stored and loaded again at once.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Looked at where it lies: moving it about would cost more than sending it.
-        if let Some(message) = &self.message
-            && self.waiting.ws.0.queue_short(message)
-        {
-            self.message = None;
-            return Poll::Ready(Ok(()));
+        match self.queue_short() {
+            true => Poll::Ready(Ok(())),
+            false => self.poll_long(context),
         }
-        self.poll_with(context, Shared::queue)
     }
 }
 

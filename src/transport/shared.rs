@@ -8,8 +8,8 @@ use super::random;
 use super::waiters::{Waiters, Wish};
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Compress, Output, Rules, SendError, Sender, check_size, write_message,
-    write_short_message,
+    CloseCause, CloseInfo, Compress, Output, Rules, SendError, Sender, ShortSend, check_size,
+    write_message,
 };
 use crate::message::Message;
 use crate::observe::{Observation, Stats};
@@ -39,6 +39,7 @@ pub(crate) struct Shared {
     pub(super) facts: Facts,
     pub(super) rules: Arc<Rules>,
     flags: AtomicU8,
+    short: ShortSend,
     pub(super) traffic: Traffic,
     pub(super) closed: OnceLock<Box<CloseInfo>>,
     half: Mutex<Half>,
@@ -162,6 +163,7 @@ impl Shared {
         let shared = Self {
             id: facts.id,
             facts,
+            short: ShortSend::new(&rules),
             rules,
             flags: AtomicU8::new(0),
             traffic: Traffic::default(),
@@ -236,18 +238,12 @@ impl Shared {
 
     /// Queues a short message in the cork; tells whether that was possible. If not, nothing was
     /// done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn queue_short(&self, message: &Message<'_>) -> bool {
-        if self.flags.load(Ordering::Acquire) != PLAIN {
-            return false;
-        }
-        let mut queued = false;
-        cork::with(self.id, |output| {
-            queued = output.len() <= HIGH_WATER
-                && write_short_message(&self.rules, random::masking_key, message, output);
-            queued
-        });
-        queued
+        self.flags.load(Ordering::Acquire) == PLAIN
+            && cork::with(self.id, |output| {
+                output.len() <= HIGH_WATER && self.short.write(message, random::masking_key, output)
+            })
     }
 
     /// Queues a message, in the cork where that is possible.

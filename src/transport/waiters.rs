@@ -126,6 +126,7 @@ pub(super) struct Waiting<'w, const END: bool> {
 impl<'w, const END: bool> Waiting<'w, END> {
     const WISH: Wish = if END { Wish::End } else { Wish::Room };
 
+    #[inline]
     pub(super) fn new(ws: &'w WebSocket) -> Self {
         Self { ws, place: None }
     }

@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-use bytes::BytesMut;
 use motorway::frame::mask::{self, MaskingKey};
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -58,18 +57,6 @@ fn masking_twice_restores_the_payload() {
     mask::apply(MaskingKey::new(KEY), 2, &mut data);
     mask::apply(MaskingKey::new(KEY), 2, &mut data);
     assert_eq!(data, sample(1000));
-}
-
-#[test]
-fn copied_payload_is_masked_and_appended() {
-    for len in (0..200).chain([8191, 8192, 8193, 16385, 100_001]) {
-        for offset in 0..4 {
-            let mut target = BytesMut::from(&b"head"[..]);
-            mask::copy_masked(MaskingKey::new(KEY), offset, &sample(len), &mut target);
-            assert_eq!(target[..4], *b"head");
-            assert_eq!(target[4..], masked_bytewise(offset, &sample(len)));
-        }
-    }
 }
 
 #[test]
