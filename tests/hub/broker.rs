@@ -181,3 +181,23 @@ async fn a_broker_that_panics_is_lost() {
     hub.publish("a", "for nobody").await.unwrap();
     assert_eq!(hub.lost(), 1);
 }
+
+#[tokio::test]
+async fn news_of_presence_leave_room_for_publications() {
+    let (mut world, broker) = (World::new(), Slow::default());
+    let hub = Hub::with_broker(broker);
+    let mut open = Vec::new();
+    for _ in 0..17 {
+        open.push(world.open_holding(256).await);
+    }
+    // More than there are places in the queue to the broker, whose task does not run meanwhile.
+    for topic in 0..1000 {
+        for (ws, _) in &open {
+            hub.join_as(ws, topic.to_string(), "x").unwrap();
+        }
+    }
+    for _ in 0..8000 {
+        hub.publish("0", "x").await.unwrap();
+    }
+    assert_eq!(hub.lost(), 0);
+}

@@ -289,3 +289,33 @@ async fn keys_are_those_of_a_topic() {
         ["a keyed 99", "a plain 99", "b keyed 99", "b plain 99"]
     );
 }
+
+#[tokio::test]
+async fn nothing_overtakes_what_waits() {
+    let (mut world, hub) = (World::new(), Hub::in_memory());
+    let (ws, mut client) = world.open_holding(1 << 10).await;
+    hub.join(&ws, "a").unwrap();
+    hub.set_overflow(&ws, Overflow::drop_oldest()).unwrap();
+    let (mut next, mut expected) = (0, 0);
+    for _ in 0..8 {
+        while ws.buffered() <= 256 << 10 {
+            hub.publish("a", message(next)).await.unwrap();
+            next += 1;
+        }
+        // Some have to wait, and then there is room again before they are fetched.
+        for _ in 0..20 {
+            hub.publish("a", message(next)).await.unwrap();
+            next += 1;
+        }
+        for _ in 0..60 {
+            assert_eq!(client.text().await, message(expected));
+            expected += 1;
+        }
+        hub.publish("a", message(next)).await.unwrap();
+        next += 1;
+        while expected < next {
+            assert_eq!(client.text().await, message(expected));
+            expected += 1;
+        }
+    }
+}
