@@ -96,7 +96,7 @@ impl Node {
     fn tell_state(&self, state: BrokerState) {
         let told = match state {
             BrokerState::Lagged(messages) => json!({"type": "lost", "messages": messages}),
-            state => json!({"type": "node", "alone": state == BrokerState::Lost}),
+            state => json!({"type": "node", "alone": state != BrokerState::Restored}),
         };
         self.hub.broadcast_here(told.to_string());
     }

@@ -79,7 +79,7 @@ pub use broker::{Broker, BrokerError, BrokerEvent, BrokerState};
 #[cfg(feature = "nats")]
 pub use broker::{NatsBroker, NatsBrokerBuilder};
 #[cfg(feature = "redis")]
-pub use broker::{RedisBroker, RedisBrokerBuilder};
+pub use broker::{RedisBroker, RedisBrokerBuilder, RedisChannels};
 #[cfg(feature = "http2")]
 pub use client::Http2Connection;
 #[cfg(feature = "tokio")]

@@ -269,7 +269,7 @@ mod tokio {
     #[cfg(feature = "redis")]
     #[test]
     fn names_for_redis_are_public() {
-        use motorway::{Broker, RedisBroker, RedisBrokerBuilder};
+        use motorway::{Broker, RedisBroker, RedisBrokerBuilder, RedisChannels};
         is_shared::<RedisBroker>();
         is_shared::<RedisBrokerBuilder>();
         fn is_broker<T: Broker>() {}
@@ -278,6 +278,7 @@ mod tokio {
         spawned(async {
             let builder: RedisBrokerBuilder = RedisBroker::builder().prefix("shop");
             let builder = builder.ping_interval(std::time::Duration::from_secs(1));
+            let builder = builder.channels(RedisChannels::default());
             let _: RedisBroker = builder.connect("redis://localhost").await?;
             RedisBroker::connect("redis://localhost").await
         });

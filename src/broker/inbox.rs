@@ -55,19 +55,31 @@ impl Inbox {
 
     /// Tells that the connection is lost.
     pub(super) fn lost(&self) {
+        self.lost_as(BrokerEvent::Lost);
+    }
+
+    /// Tells that a part of the connection is lost.
+    #[cfg(feature = "redis")]
+    pub(super) fn partly_lost(&self) {
+        self.lost_as(BrokerEvent::PartlyLost);
+    }
+
+    fn lost_as(&self, loss: BrokerEvent) {
         let mut waiting = self.waiting();
-        match waiting.events.back() {
-            Some(BrokerEvent::Lost) => {}
-            // Lost again before anybody has heard of it: as if it had never been restored.
-            Some(BrokerEvent::Restored) => drop(waiting.events.pop_back()),
-            _ => waiting.events.push_back(BrokerEvent::Lost),
+        // What nobody has heard of yet is as if it had never been.
+        while waiting.events.back().is_some_and(is_of_the_connection) {
+            waiting.events.pop_back();
         }
+        waiting.events.push_back(loss);
         self.has_come.notify_one();
     }
 
-    /// Tells that the connection is there again, after [`lost`](Self::lost).
+    /// Tells that the connection is there again, after a loss.
     pub(super) fn restored(&self) {
-        self.waiting().events.push_back(BrokerEvent::Restored);
+        let mut waiting = self.waiting();
+        if waiting.events.back() != Some(&BrokerEvent::Restored) {
+            waiting.events.push_back(BrokerEvent::Restored);
+        }
         self.has_come.notify_one();
     }
 
@@ -95,6 +107,11 @@ impl Waiting {
         }
         Some(event)
     }
+}
+
+fn is_of_the_connection(event: &BrokerEvent) -> bool {
+    use BrokerEvent::{Lost, PartlyLost, Restored};
+    matches!(event, Lost | PartlyLost | Restored)
 }
 
 /// How many messages wait, and how many octets.
@@ -153,6 +170,27 @@ mod tests {
         inbox.lost();
         inbox.lost();
         assert_eq!(drained(&inbox), [BrokerEvent::Lost]);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn the_last_of_what_nobody_has_heard_of_is_told() {
+        let inbox = Inbox::default();
+        inbox.lost();
+        inbox.partly_lost();
+        inbox.restored();
+        inbox.restored();
+        let heard = [BrokerEvent::PartlyLost, BrokerEvent::Restored];
+        assert_eq!(drained(&inbox), heard);
+        inbox.partly_lost();
+        inbox.lose(1);
+        inbox.lost();
+        let heard = [
+            BrokerEvent::PartlyLost,
+            BrokerEvent::Lagged(1),
+            BrokerEvent::Lost,
+        ];
+        assert_eq!(drained(&inbox), heard);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ mod nats;
 mod redis;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisBroker, RedisBrokerBuilder};
+pub use self::redis::{RedisBroker, RedisBrokerBuilder, RedisChannels};
 pub use error::BrokerError;
 #[cfg(feature = "nats")]
 pub use nats::{NatsBroker, NatsBrokerBuilder};
@@ -43,7 +43,7 @@ use std::sync::Arc;
 /// The node is a number that each hub draws when it is made; a hub takes no notice of what has its
 /// own. What is none of these is logged and left out. With `NatsBroker` (feature `nats`) the topic
 /// `lobby` is the subject `motorway.topic.lobby`, with `RedisBroker` (feature `redis`) the channel
-/// `motorway:topic/lobby`; their pages tell how other characters are written.
+/// `motorway:topic/lobby`, sharded in a cluster; their pages tell how other characters are written.
 ///
 /// ```
 /// use motorway::{Broker, BrokerError, BrokerEvent, Bytes, Hub};
@@ -117,7 +117,10 @@ pub enum BrokerEvent {
     },
     /// The connection to the broker is lost.
     Lost,
-    /// The connection to the broker is there again.
+    /// Some channels are lost and others are not, as when one of several servers is away. Publishing
+    /// and subscribing go on; what cannot be published is counted by [`Lagged`](Self::Lagged).
+    PartlyLost,
+    /// The connection to the broker is there again, all of it.
     Restored,
     /// So many messages were lost, since they came faster than they were received, or since nobody
     /// took them; up to so many, where the broker does not know what has become of them.
@@ -131,7 +134,10 @@ pub enum BrokerState {
     /// The connection to the broker is lost: members on this node get what is published here, and
     /// nothing else.
     Lost,
-    /// The connection to the broker is there again, and so are the subscriptions.
+    /// The connection to a part of the broker is lost, such as to one of the servers of a cluster:
+    /// some topics are as if all were [`Lost`](Self::Lost), the others as ever.
+    PartlyLost,
+    /// The connection to the broker is there again, all of it, and so are the subscriptions.
     Restored,
     /// So many messages to or from other nodes were lost since this was told last.
     Lagged(u64),

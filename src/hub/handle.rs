@@ -74,8 +74,8 @@ impl Hub {
         Self(Inner::with_broker(broker))
     }
 
-    /// Sets who is told how the hub fares with its broker; replaces who was before. Lost and lagged
-    /// are logged in any case.
+    /// Sets who is told how the hub fares with its broker; replaces who was before. Losses are logged
+    /// in any case.
     ///
     /// Called by the task of the broker, which waits meanwhile; a panic is logged. What it captures
     /// lives as long as the hub, so a hub is captured by [`downgrade`](Self::downgrade), as in the

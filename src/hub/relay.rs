@@ -175,6 +175,31 @@ impl Shared {
         }
     }
 
+    /// Takes note that the broker is lost, or a part of it, and tells so unless that is known.
+    fn lose_broker(&self, loss: BrokerState, fate: &mut Fate) {
+        self.is_lost
+            .store(loss == BrokerState::Lost, Ordering::Release);
+        // Lost again before anybody has heard that it was there.
+        let restoring = self.restoring.swap(0, Ordering::AcqRel);
+        if !fate.is_lost && restoring == 0 {
+            fate.told = None;
+        }
+        fate.is_lost = true;
+        if fate.told.replace(loss) != Some(loss) {
+            self.tell(loss);
+        }
+    }
+
+    /// Takes note that the broker is there again, which is told once all is subscribed to.
+    fn restore_broker(&self, fate: &mut Fate) {
+        self.is_lost.store(false, Ordering::Release);
+        if fate.is_lost {
+            fate.is_lost = false;
+            fate.times += 1;
+            self.restoring.store(fate.times, Ordering::Release);
+        }
+    }
+
     /// Tells that all was subscribed to since the broker is there again, unless it is lost again.
     fn tell_restored(&self, restoring: u64) {
         let place = &self.restoring;
@@ -190,6 +215,17 @@ impl Shared {
             self.tell(BrokerState::Lagged(lost));
         }
     }
+}
+
+/// What has become of a broker so far.
+#[derive(Default)]
+struct Fate {
+    /// All of it, or a part.
+    is_lost: bool,
+    /// The loss that was told last.
+    told: Option<BrokerState>,
+    /// How often it has come back.
+    times: u64,
 }
 
 /// The task of a broker.
@@ -214,23 +250,16 @@ impl<B: Broker> Work<B> {
 
     /// Delivers what comes from other nodes.
     async fn receive(&self) {
-        let mut times = 0;
+        let mut fate = Fate::default();
         loop {
             match self.broker.next().await {
                 BrokerEvent::Message { channel, payload } => self.deliver(&channel, payload),
-                BrokerEvent::Lost => {
-                    let was_lost = self.shared.is_lost.swap(true, Ordering::AcqRel);
-                    // Lost again before anybody has heard that it was there.
-                    let restoring = self.shared.restoring.swap(0, Ordering::AcqRel);
-                    if !was_lost && restoring == 0 {
-                        self.shared.tell(BrokerState::Lost);
-                    }
+                BrokerEvent::Lost => self.shared.lose_broker(BrokerState::Lost, &mut fate),
+                BrokerEvent::PartlyLost => {
+                    self.shared.lose_broker(BrokerState::PartlyLost, &mut fate);
                 }
                 BrokerEvent::Restored => {
-                    if self.shared.is_lost.swap(false, Ordering::AcqRel) {
-                        times += 1;
-                        self.shared.restoring.store(times, Ordering::Release);
-                    }
+                    self.shared.restore_broker(&mut fate);
                     self.renew();
                 }
                 BrokerEvent::Lagged(messages) => self.shared.lose(messages),

@@ -8,7 +8,9 @@ mod nodes;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod process;
 mod redis;
+mod redis_cluster;
 mod server;
+mod sharded;
 mod table;
 #[path = "../hub/world.rs"]
 mod world;

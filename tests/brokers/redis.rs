@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Redis;
 
 /// Runs a command, and returns the server's answer.
-async fn ask(port: u16, words: &[&[u8]]) -> Vec<u8> {
+pub(crate) async fn ask(port: u16, words: &[&[u8]]) -> Vec<u8> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .unwrap();
@@ -28,6 +28,14 @@ async fn ask(port: u16, words: &[&[u8]]) -> Vec<u8> {
     let mut answer = Vec::new();
     soon(stream.read_to_end(&mut answer)).await.unwrap();
     answer
+}
+
+/// What `NUMSUB` has counted.
+pub(crate) fn count(answer: Vec<u8>) -> usize {
+    // The name, and `:2`; then the answer to `QUIT`.
+    let answer = String::from_utf8(answer).unwrap();
+    let (_, number) = answer.rsplit_once("\r\n:").unwrap();
+    number.split("\r\n").next().unwrap().parse().unwrap()
 }
 
 impl Kind for Redis {
@@ -64,10 +72,7 @@ impl Kind for Redis {
 
     async fn subscribers(port: u16, channel: &str) -> usize {
         let answer = ask(port, &[b"PUBSUB", b"NUMSUB", channel.as_bytes()]).await;
-        // The name, and `:2`; then the answer to `QUIT`.
-        let answer = String::from_utf8(answer).unwrap();
-        let (_, number) = answer.rsplit_once("\r\n:").unwrap();
-        number.split("\r\n").next().unwrap().parse().unwrap()
+        count(answer)
     }
 
     async fn publish(port: u16, channel: &str, payload: &[u8]) {

@@ -23,6 +23,9 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// The command of a server on this port, which may use the next one, too.
     fn command(port: u16, folder: &Path) -> Command;
 
+    /// What is to be done with a server that has started.
+    async fn prepare(_port: u16) {}
+
     /// What a new connection says, and the start of the server's answer once it is ready.
     const HELLO: (&'static [u8], &'static str);
 
@@ -64,6 +67,7 @@ impl<K: Kind> Server<K> {
                 kind: std::marker::PhantomData,
             };
             if server.is_ready().await {
+                K::prepare(port).await;
                 return server;
             }
             // Somebody else has taken the port.

@@ -51,7 +51,7 @@ pub(crate) async fn hubs<K: Kind>(server: &Server<K>, count: usize) -> Vec<Hub> 
 }
 
 /// A new member of a topic.
-async fn member(world: &mut World, hub: &Hub, topic: &str) -> (WebSocket, Client) {
+pub(crate) async fn member(world: &mut World, hub: &Hub, topic: &str) -> (WebSocket, Client) {
     let (ws, client) = world.open().await;
     hub.join(&ws, topic).unwrap();
     (ws, client)
@@ -285,14 +285,14 @@ pub(crate) async fn without_a_server_there_is_an_error<K: Kind>() {
 }
 
 /// Collects what a hub is told of its broker.
-fn listen(hub: &Hub) -> Arc<Mutex<Vec<BrokerState>>> {
+pub(crate) fn listen(hub: &Hub) -> Arc<Mutex<Vec<BrokerState>>> {
     let told = Arc::<Mutex<Vec<_>>>::default();
     let shared = Arc::clone(&told);
     hub.on_broker(move |state| shared.lock().unwrap().push(state));
     told
 }
 
-fn lagged(told: &Mutex<Vec<BrokerState>>) -> u64 {
+pub(crate) fn lagged(told: &Mutex<Vec<BrokerState>>) -> u64 {
     let told = told.lock().unwrap();
     let lost = told.iter().map(|state| match state {
         BrokerState::Lagged(lost) => *lost,
@@ -301,12 +301,12 @@ fn lagged(told: &Mutex<Vec<BrokerState>>) -> u64 {
     lost.sum()
 }
 
-fn has(told: &Mutex<Vec<BrokerState>>, state: BrokerState) -> bool {
+pub(crate) fn has(told: &Mutex<Vec<BrokerState>>, state: BrokerState) -> bool {
     told.lock().unwrap().contains(&state)
 }
 
 /// Publishes numbers as fast as a member here reads them, for as long as that is said to go on.
-fn load(hub: Hub, mut near: Client) -> (Arc<AtomicBool>, JoinHandle<(u64, Client)>) {
+pub(crate) fn load(hub: Hub, mut near: Client) -> (Arc<AtomicBool>, JoinHandle<(u64, Client)>) {
     let goes_on = Arc::new(AtomicBool::new(true));
     let still = Arc::clone(&goes_on);
     let task = tokio::spawn(async move {
@@ -322,7 +322,7 @@ fn load(hub: Hub, mut near: Client) -> (Arc<AtomicBool>, JoinHandle<(u64, Client
 }
 
 /// The numbers that arrive at a member, up to the largest of all.
-fn numbers(mut far: Client) -> (UnboundedReceiver<u64>, JoinHandle<Client>) {
+pub(crate) fn numbers(mut far: Client) -> (UnboundedReceiver<u64>, JoinHandle<Client>) {
     let (sender, arrived) = unbounded_channel();
     let task = tokio::spawn(async move {
         loop {

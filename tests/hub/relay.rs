@@ -220,6 +220,38 @@ async fn without_the_broker_members_here_get_it_and_losses_are_told() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_broker_is_used() {
+    let mut world = World::new();
+    let (hubs, lines) = nodes(2);
+    let (there, mut far) = world.open().await;
+    hubs[1].join(&there, "a").unwrap();
+    until(|| lines[1].topics().contains("a")).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&told);
+    hubs[0].on_broker(move |state| shared.lock().unwrap().push(state));
+    lines[0].cut();
+    until(|| told.lock().unwrap().len() == 1).await;
+    hubs[0].publish("a", "lost").await.unwrap();
+    *lines[0].is_cut.lock().unwrap() = false;
+    lines[0].push(BrokerEvent::PartlyLost);
+    until(|| told.lock().unwrap().contains(&BrokerState::PartlyLost)).await;
+    hubs[0].publish("a", "not lost").await.unwrap();
+    assert_eq!(far.text().await, "not lost");
+    assert_eq!(hubs[0].lost(), 1);
+    lines[0].push(BrokerEvent::PartlyLost);
+    lines[0].mend();
+    until(|| told.lock().unwrap().contains(&BrokerState::Restored)).await;
+    let mut told = told.lock().unwrap().clone();
+    told.retain(|state| !matches!(state, BrokerState::Lagged(_)));
+    let all = [
+        BrokerState::Lost,
+        BrokerState::PartlyLost,
+        BrokerState::Restored,
+    ];
+    assert_eq!(told, all);
+}
+
+#[tokio::test]
 async fn what_is_for_this_node_stays_here() {
     let mut world = World::new();
     let (hubs, lines) = nodes(2);
