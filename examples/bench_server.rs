@@ -7,11 +7,9 @@
 //! ```
 
 use motorway::{
-    CloseInfo, DeflateOptions, HandlerResult, Message, PreparedMessage, ServerOptions, WebSocket,
-    WebSocketServerFactory, WebSocketServerProtocol,
+    DeflateOptions, HandlerResult, Hub, Message, ServerOptions, WebSocket, WebSocketServerFactory,
+    WebSocketServerProtocol,
 };
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 struct Echo;
@@ -23,44 +21,21 @@ impl WebSocketServerProtocol for Echo {
     }
 }
 
-/// Everyone who is connected.
-#[derive(Clone, Default)]
-struct Everyone(Arc<Mutex<HashMap<u64, WebSocket>>>);
-
-impl Everyone {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, WebSocket>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Sends a message that starts with `B` to everyone, its sender included.
-struct Broadcast {
-    everyone: Everyone,
-    id: u64,
-}
+struct Broadcast(Hub);
 
 impl WebSocketServerProtocol for Broadcast {
     async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
-        self.id = ws.id();
-        self.everyone.lock().insert(ws.id(), ws.clone());
+        self.0.join(ws, "everyone")?;
         Ok(())
     }
 
     async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
-        if !message.as_bytes().starts_with(b"B") {
-            return Ok(ws.send(message).await?);
+        if message.as_bytes().starts_with(b"B") {
+            self.0.publish("everyone", message).await?;
+        } else {
+            ws.send(message).await?;
         }
-        let prepared = PreparedMessage::new(message);
-        let everyone: Vec<WebSocket> = self.everyone.lock().values().cloned().collect();
-        for ws in everyone {
-            // A connection that is closing gets no more.
-            let _ = ws.send_prepared(&prepared).await;
-        }
-        Ok(())
-    }
-
-    async fn on_close(&mut self, _: CloseInfo) -> HandlerResult {
-        self.everyone.lock().remove(&self.id);
         Ok(())
     }
 }
@@ -72,12 +47,8 @@ async fn run(port: u16, mode: &str) -> motorway::Result<()> {
     }
     let address = ("127.0.0.1", port);
     let server = if mode == "broadcast" {
-        let everyone = Everyone::default();
-        let make = move || Broadcast {
-            everyone: everyone.clone(),
-            id: 0,
-        };
-        let mut factory = WebSocketServerFactory::new(make);
+        let hub = Hub::in_memory();
+        let mut factory = WebSocketServerFactory::new(move || Broadcast(hub.clone()));
         factory.set_protocol_options(options)?;
         factory.listen(address).await?
     } else {

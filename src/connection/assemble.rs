@@ -83,6 +83,9 @@ impl Assembler {
                 limit: rules.max_fragments,
             });
         }
+        if place == Place::First && !header.fin && !self.compressed {
+            self.body.reserve(self.proven.min(FRAGMENTED) as usize);
+        }
         self.wire = self.wire.saturating_add(header.length);
         if self.wire > self.most_wire(rules) {
             return Err(ProtocolError::MessageTooLarge {
@@ -162,6 +165,35 @@ impl Assembler {
     pub(super) fn pass(&mut self, piece: &[u8], rules: &Rules) -> Result<(), ProtocolError> {
         self.length += piece.len() as u64;
         self.check_utf8(piece, rules)
+    }
+
+    /// Tells whether a fragment of this length may be appended as it is.
+    #[inline]
+    pub(super) fn has_room_for(&self, length: usize, rules: &Rules) -> bool {
+        !self.compressed
+            && u64::from(self.fragments) < rules.max_fragments
+            && self.wire.saturating_add(length as u64) <= rules.max_message
+    }
+
+    /// Takes a whole fragment into the body, for which there has to be room.
+    #[inline(always)]
+    pub(super) fn append_fragment(
+        &mut self,
+        payload: &[u8],
+        is_ascii: bool,
+    ) -> Result<(), ProtocolError> {
+        let length = payload.len() as u64;
+        self.continuations += 1;
+        self.fragments = self.fragments.saturating_add(1);
+        self.wire += length;
+        self.length += length;
+        let is_text = self.kind == Some(MessageKind::Text);
+        if is_text && !(is_ascii && self.utf8.is_complete()) {
+            let checked = self.utf8.validate(payload);
+            checked.map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        self.body.extend_from_slice(payload);
+        Ok(())
     }
 
     /// Takes a piece of payload into the body; `missing` octets of the frame are to follow it.
@@ -280,6 +312,8 @@ impl Assembler {
 const TRUSTED: usize = 1 << 10;
 /// The most that is reserved because the message before was as large.
 const MOST_PROVEN: u32 = 1 << 20;
+/// The most of that for a message whose first fragment does not say how long it will be.
+const FRAGMENTED: u32 = 64 << 10;
 /// How many times what has arrived is reserved for what is to come.
 const GROWTH: usize = 3;
 /// How many octets more than a sixteenth a compressed message may have beyond the limit.

@@ -33,10 +33,7 @@ impl Lane {
                 after.copy_from_slice(rest);
                 self.end = end;
             }
-            None => {
-                self.grow(&start);
-                self.grow(rest);
-            }
+            None => self.push_grown(start, rest),
         }
     }
 
@@ -77,6 +74,15 @@ impl Lane {
     }
 
     #[cold]
+    fn push_grown<const N: usize>(&mut self, start: [u8; N], rest: &[u8]) {
+        if self.octets.capacity() == 0 && N + rest.len() <= FIRST {
+            self.octets = vec![0; FIRST];
+            return self.push(start, rest);
+        }
+        self.grow(&start);
+        self.grow(rest);
+    }
+
     fn grow(&mut self, octets: &[u8]) {
         self.octets.truncate(self.end);
         // Worth moving what is left to the front only if that is the smaller part.
@@ -97,6 +103,9 @@ impl Deref for Lane {
         self.octets.get(self.start..self.end).unwrap_or_default()
     }
 }
+
+/// The least room: what is sent at once is seldom one short frame only.
+const FIRST: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +137,7 @@ mod tests {
         assert!(lane.is_empty());
         lane.push([3], &[4; 9]);
         assert_eq!(lane[..], [3, 4, 4, 4, 4, 4, 4, 4, 4, 4]);
-        assert_eq!((lane.as_ptr(), lane.octets.len()), (place, 100));
+        assert_eq!((lane.as_ptr(), lane.octets.len()), (place, FIRST));
         lane.last_mut(2).fill(0);
         assert_eq!(lane[7..], [4, 0, 0]);
     }

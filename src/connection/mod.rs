@@ -54,6 +54,7 @@ mod output;
 mod partial;
 mod prepared;
 mod receive;
+mod references;
 mod rules;
 mod scan;
 mod send;

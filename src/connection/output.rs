@@ -4,10 +4,10 @@
 //! are owned are kept by reference and leave in a vectored write, without a copy.
 
 use super::lane::Lane;
+use super::references::{Reference, References};
 use crate::frame::{self, Header, MaskingKey};
 use crate::message::Payload;
 use bytes::{Buf, Bytes, BytesMut};
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// A queue of frames in the form that they have on the wire. Implements [`Buf`].
@@ -23,10 +23,7 @@ use std::io::IoSlice;
 pub struct Output {
     /// Everything that was copied, in order.
     inline: Lane,
-    /// Payloads kept by reference, each behind so many octets of `inline`.
-    references: VecDeque<Reference>,
-    /// The octets of those payloads.
-    referred: usize,
+    references: References,
     framed: Framed,
 }
 
@@ -37,19 +34,12 @@ pub(crate) struct Framed {
     pub(crate) payload: u64,
 }
 
-#[derive(Debug)]
-struct Reference {
-    /// How many octets of `inline` go out before this payload, after the reference before it.
-    gap: usize,
-    payload: Bytes,
-}
-
 impl Output {
     /// Returns how many octets wait.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.inline.len() + self.referred
+        self.inline.len() + self.references.len()
     }
 
     /// Tells whether nothing waits.
@@ -150,12 +140,7 @@ impl Output {
     }
 
     fn push_reference(&mut self, payload: Bytes) {
-        let before: usize = self.references.iter().map(|reference| reference.gap).sum();
-        self.referred += payload.len();
-        self.references.push_back(Reference {
-            gap: self.inline.len() - before,
-            payload,
-        });
+        self.references.push(payload, self.inline.len());
     }
 
     /// Appends all of `other`.
@@ -167,14 +152,8 @@ impl Output {
             *self = other;
             return;
         }
-        let before: usize = self.references.iter().map(|reference| reference.gap).sum();
-        let mut tail = self.inline.len() - before;
-        for mut reference in other.references.drain(..) {
-            reference.gap += std::mem::take(&mut tail);
-            self.references.push_back(reference);
-        }
+        self.references.append(other.references, self.inline.len());
         self.inline.extend_from_slice(&other.inline);
-        self.referred += other.referred;
     }
 
     /// Takes everything out in one piece.
@@ -193,7 +172,6 @@ impl Output {
     /// Forgets everything, and gives memory back beyond a working size of 512 KiB.
     pub fn clear(&mut self) {
         self.references.clear();
-        self.referred = 0;
         self.framed = Framed::default();
         self.inline.clear(KEPT);
     }
@@ -224,37 +202,23 @@ impl Buf for Output {
                 filled += 1;
             }
         };
-        for Reference { gap, payload } in self.references.iter().take(MAX_SLICES) {
+        let references = self.references.iter();
+        let all = references.len() <= MAX_SLICES;
+        for Reference { gap, payload } in references.take(MAX_SLICES) {
             let (before, after) = inline.split_at_checked(*gap).unwrap_or_default();
             inline = after;
             put(before);
             put(payload);
         }
-        if self.references.len() <= MAX_SLICES {
+        if all {
             put(inline);
         }
         filled
     }
 
-    fn advance(&mut self, mut count: usize) {
-        while let Some(Reference { gap, payload }) = self.references.front_mut() {
-            let copied = count.min(*gap);
-            self.inline.advance(copied);
-            *gap -= copied;
-            count -= copied;
-            if *gap > 0 {
-                return;
-            }
-            let referred = count.min(payload.len());
-            payload.advance(referred);
-            self.referred -= referred;
-            count -= referred;
-            if !payload.is_empty() {
-                return;
-            }
-            self.references.pop_front();
-        }
-        self.inline.advance(count);
+    fn advance(&mut self, count: usize) {
+        let (copied, more) = self.references.advance(count);
+        self.inline.advance(copied + more);
     }
 }
 

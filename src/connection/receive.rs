@@ -90,10 +90,10 @@ impl Event<'_> {
 /// ```
 #[derive(Debug)]
 pub struct Receiver {
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     receive: Receive,
     phase: Phase,
-    short: Ways,
+    pub(super) short: Ways,
     header: PartialHeader,
     frame: Frame,
     control: Option<Box<PartialControl>>,
@@ -221,6 +221,9 @@ impl Receiver {
         loop {
             match self.phase {
                 Phase::Header => {
+                    if self.message.is_begun() && self.header.is_empty() {
+                        input = self.take_fragments(input)?;
+                    }
                     let Some((header, length)) = self.header.decode(input)? else {
                         break;
                     };

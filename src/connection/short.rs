@@ -7,7 +7,7 @@
 use super::output::{BY_REFERENCE, KEY};
 use super::receive::Receiver;
 use super::rules::IncomingMask;
-use super::{Output, Receive, Rules};
+use super::{Output, ProtocolError, Receive, Rules};
 use crate::frame::{self, MaskingKey};
 use crate::message::{Message, Payload, Text};
 use crate::utf8;
@@ -99,34 +99,15 @@ impl Short {
     }
 }
 
-/// Finds a message that may take the short way, unmasks and checks it: tells whether it is text, and
-/// where its payload starts and ends.
+/// Finds a message that may take the short way, unmasks and checks it.
 #[inline(always)]
 fn find<const MASKED: bool>(input: &mut [u8]) -> Option<Short> {
-    let mask = if MASKED { MASK } else { 0 };
-    let &[first, second, ref extended @ ..] = &*input else {
-        return None;
-    };
-    let is_text = first == TEXT;
-    if !is_text && first != BINARY {
-        return None;
-    }
-    let (length, start) = match second ^ mask {
-        short @ 0..=125 => (usize::from(short), 2),
-        126 => match u16::from_be_bytes(*extended.first_chunk()?) {
-            // Not the shortest form.
-            0..=125 => return None,
-            length => (usize::from(length), 4),
-        },
-        // A longer one, or wrongly masked.
+    let is_text = match input.first() {
+        Some(&TEXT) => true,
+        Some(&BINARY) => false,
         _ => return None,
     };
-    let key = match MASKED {
-        true => MaskingKey::from(*input.get(start..)?.first_chunk()?),
-        false => MaskingKey::default(),
-    };
-    let start = if MASKED { start + KEY } else { start };
-    let end = start + length;
+    let (key, start, end) = frame_at::<MASKED>(input)?;
     let payload = input.get_mut(start..end)?;
     let is_valid = match (MASKED, is_text) {
         (true, true) => frame::mask::apply_and_look(key, payload) || utf8::is_valid(payload),
@@ -148,6 +129,65 @@ fn find<const MASKED: bool>(input: &mut [u8]) -> Option<Short> {
         start,
         end,
     })
+}
+
+/// Reads what follows the first octet of a frame, if it is not longer than 64 KiB and there as a whole:
+/// the key, and where its payload starts and ends.
+#[inline(always)]
+fn frame_at<const MASKED: bool>(input: &[u8]) -> Option<(MaskingKey, usize, usize)> {
+    let mask = if MASKED { MASK } else { 0 };
+    let &[_, second, ref extended @ ..] = input else {
+        return None;
+    };
+    let (length, start) = match second ^ mask {
+        short @ 0..=125 => (usize::from(short), 2),
+        126 => match u16::from_be_bytes(*extended.first_chunk()?) {
+            // Not the shortest form.
+            0..=125 => return None,
+            length => (usize::from(length), 4),
+        },
+        // A longer one, or wrongly masked.
+        _ => return None,
+    };
+    let key = match MASKED {
+        true => MaskingKey::from(*input.get(start..)?.first_chunk()?),
+        false => MaskingKey::default(),
+    };
+    let start = if MASKED { start + KEY } else { start };
+    let end = start + length;
+    (end <= input.len()).then_some((key, start, end))
+}
+
+impl Receiver {
+    /// Takes the fragments at the start of `input` that go on with the message and do not end it, as far
+    /// as they are short; returns what is left of the input.
+    pub(super) fn take_fragments<'a>(
+        &mut self,
+        input: &'a mut [u8],
+    ) -> Result<&'a mut [u8], ProtocolError> {
+        match self.short {
+            Ways::Masked => self.take_fragments_of::<true>(input),
+            Ways::Unmasked => self.take_fragments_of::<false>(input),
+            Ways::None => Ok(input),
+        }
+    }
+
+    fn take_fragments_of<'a, const MASKED: bool>(
+        &mut self,
+        mut input: &'a mut [u8],
+    ) -> Result<&'a mut [u8], ProtocolError> {
+        while input.first() == Some(&CONTINUATION)
+            && let Some((key, start, end)) = frame_at::<MASKED>(input)
+            && self.message.has_room_for(end - start, &self.rules)
+        {
+            let (frame, rest) = input.split_at_mut_checked(end).unwrap_or_default();
+            let payload = frame.get_mut(start..).unwrap_or_default();
+            let is_ascii = MASKED && frame::mask::apply_and_look(key, payload);
+            self.message.append_fragment(payload, is_ascii)?;
+            input = rest;
+        }
+        Ok(input)
+    }
 }
 
 /// Which messages are sent the short way: uncompressed, in one frame, of less than 16 KiB.
@@ -203,6 +243,8 @@ impl ShortSend {
     }
 }
 
+/// The first octet of a fragment that neither begins nor ends a message (§5.4).
+const CONTINUATION: u8 = 0x00;
 /// The first octet of a text message in one frame (§5.2).
 const TEXT: u8 = 0x81;
 /// The first octet of a binary message in one frame.
@@ -213,7 +255,7 @@ const MASK: u8 = 0x80;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{Event, ProtocolError};
+    use crate::connection::Event;
     use crate::options::{ClientOptions, ServerOptions};
     use std::sync::Arc;
 

@@ -94,10 +94,10 @@ impl<S: Stream> Io<S> {
             }
             let written = self.write(context, &mut output);
             let blocked = !output.is_empty();
-            self.requeue(output);
+            let more = self.requeue(output);
             match written {
                 Err(error) => return self.end(CloseCause::Io(Arc::new(error))),
-                Ok(()) if blocked => return,
+                Ok(()) if blocked || !more => return,
                 Ok(()) => {}
             }
         }
@@ -110,8 +110,9 @@ impl<S: Stream> Io<S> {
         add(&self.ws.0.traffic.payload_sent, framed.payload);
     }
 
-    /// Puts back what the stream did not take, and tells those who wait for room.
-    fn requeue(&mut self, mut rest: Output) {
+    /// Puts back what the stream did not take, and tells those who wait for room; returns whether there
+    /// is anything to be written.
+    fn requeue(&mut self, mut rest: Output) -> bool {
         let mut half = self.ws.0.lock();
         let written = std::mem::take(&mut half.in_flight) - rest.len();
         rest.append(std::mem::take(&mut half.output));
@@ -124,9 +125,11 @@ impl<S: Stream> Io<S> {
             self.notices.drained |= std::mem::take(&mut half.was_full);
             waiting = half.waiters.take(Wish::Room);
         }
+        let more = !half.output.is_empty() || half.held.is_some();
         self.ws.0.publish(&half);
         drop(half);
         waiting.into_iter().for_each(Waker::wake);
+        more
     }
 
     /// Writes until the stream takes no more or all is written.

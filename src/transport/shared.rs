@@ -322,7 +322,10 @@ impl Shared {
         let driver = self.publish_to_driver(&half);
         // Woken without the lock, since whatever is woken may want it.
         drop(half);
-        waiting.into_iter().chain(driver).for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         result
     }
 
