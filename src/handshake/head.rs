@@ -154,7 +154,9 @@ impl HeadReader {
     fn find_end(&mut self, octets: &[u8], kind: Kind) -> Result<Option<usize>, HandshakeError> {
         loop {
             let rest = octets.get(self.offset..).unwrap_or_default();
-            let special = rest.iter().position(|o| matches!(o, b'\r' | b'\n' | 0));
+            // One comparison tells for nearly every octet that it is none of them.
+            let special = |o: &u8| *o <= b'\r' && matches!(o, b'\r' | b'\n' | 0);
+            let special = rest.iter().position(special);
             self.offset += special.unwrap_or(rest.len());
             self.check_limits(kind)?;
             let next = octets.get(self.offset + 1);

@@ -60,8 +60,10 @@ impl HeadWriter {
     }
 
     fn text(&mut self, text: &[u8]) {
-        let octets = text.iter().copied();
-        self.0
-            .extend(octets.filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)));
+        let breaks = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0);
+        match text.iter().any(breaks) {
+            false => self.0.extend_from_slice(text),
+            true => (self.0).extend(text.iter().filter(|octet| !breaks(octet))),
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::transport::{Stream, read_proxy_header_only, within};
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A stream that was accepted.
 pub(super) struct Incoming<S> {
@@ -31,6 +32,8 @@ pub(super) struct Incoming<S> {
     /// When the time for the opening handshake began to run; TLS is part of it.
     pub(super) since: Instant,
     pub(super) timings: Timings,
+    /// Lets a shutdown wait for it already, where it runs by itself.
+    pub(super) token: Option<TaskTrackerToken>,
 }
 
 impl<S> Incoming<S> {
@@ -44,6 +47,7 @@ impl<S> Incoming<S> {
             counted,
             since,
             timings,
+            token: None,
         }
     }
 }
@@ -120,6 +124,7 @@ pub(super) async fn secure<S: Stream>(
         counted: incoming.counted,
         since: incoming.since,
         timings,
+        token: incoming.token,
     })
 }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::spawn;
 use tokio::time::sleep;
 
 /// A server that listens and serves connections in tasks of the runtime.
@@ -227,6 +228,8 @@ async fn accept_loop(
     lifecycle: Arc<Lifecycle>,
 ) {
     let mut pause = SHORTEST_PAUSE;
+    let at = listener.socket_addr();
+    let at = at.filter(|address| !address.ip().is_unspecified());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -236,7 +239,7 @@ async fn accept_loop(
         match accepted {
             Ok(accepted) => {
                 pause = SHORTEST_PAUSE;
-                serve(accepted, &security, (&factory, &lifecycle));
+                serve(accepted, at, &security, (&factory, &lifecycle));
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -250,12 +253,19 @@ async fn accept_loop(
     }
 }
 
-fn serve(accepted: Accepted, security: &Security, shared: (&Arc<impl Serve>, &Arc<Lifecycle>)) {
+fn serve(
+    accepted: Accepted,
+    at: Option<SocketAddr>,
+    security: &Security,
+    shared: (&Arc<impl Serve>, &Arc<Lifecycle>),
+) {
     match accepted {
         Accepted::Tcp(stream, peer) => {
             // Fails only on a socket that is gone already.
             let _ = set_up(&SockRef::from(&stream), &shared.0.settings().options.common);
-            let details = TransportDetails::server(peer).at(stream.local_addr().ok());
+            // Only who listens at every address has to ask which one it is.
+            let at = at.or_else(|| stream.local_addr().ok());
+            let details = TransportDetails::server(peer).at(at);
             serve_stream(stream, details, security, shared);
         }
         #[cfg(unix)]
@@ -271,16 +281,16 @@ fn serve_stream<S: Stream>(
     security: &Security,
     (factory, lifecycle): (&Arc<impl Serve>, &Arc<Lifecycle>),
 ) {
-    let incoming = Incoming::new(stream, details, factory.counter().count());
-    let (factory, tasks) = (Arc::clone(factory), &lifecycle.tasks);
-    let lifecycle = Arc::clone(lifecycle);
+    let mut incoming = Incoming::new(stream, details, factory.counter().count());
+    incoming.token = Some(lifecycle.tasks.token());
+    let (factory, lifecycle) = (Arc::clone(factory), Arc::clone(lifecycle));
     match security {
-        Security::None => tasks.spawn(factory.serve(lifecycle, ready(Ok(incoming)))),
+        Security::None => spawn(factory.serve(lifecycle, ready(Ok(incoming)))),
         #[cfg(feature = "rustls")]
         Security::Tls(tls) => {
             let with = (tls.clone(), factory.settings());
             let securing = secure(incoming, Arc::clone(&lifecycle), with);
-            tasks.spawn(factory.serve(lifecycle, securing))
+            spawn(factory.serve(lifecycle, securing))
         }
     };
 }

@@ -121,7 +121,7 @@ impl<C: Carrier> Opening<C> {
             timings: incoming.timings,
             settings,
             deadline: timeout.map(|time| incoming.since + time),
-            _token: lifecycle.tasks.token(),
+            _token: (incoming.token).unwrap_or_else(|| lifecycle.tasks.token()),
             lifecycle,
         };
         (opening, incoming.counted)

@@ -355,6 +355,7 @@ impl Serve for Router {
                 counted: incoming.counted,
                 since: incoming.since,
                 timings: incoming.timings,
+                token: incoming.token,
             };
             let (mut opening, counted) = Opening::new(self.settings(), lifecycle, incoming);
             let found = self.find(&mut opening, &counted).await;
