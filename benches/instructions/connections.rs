@@ -37,9 +37,15 @@ pub(crate) const CASES: &[Case] = &[
         run: |rounds| run(send(rounds)),
     },
     Case {
+        name: "tokio/open-and-close",
+        unit: ("connection", 1),
+        rounds: 100,
+        run: |rounds| run(open_and_close(rounds)),
+    },
+    Case {
         name: "hub/publish-64-to-100",
         unit: ("member", MEMBERS),
-        rounds: 40,
+        rounds: 160,
         run: |rounds| run(publish(rounds)),
     },
 ];
@@ -114,6 +120,21 @@ async fn send(rounds: u32) -> Fallible<()> {
             ws.send(message.borrowed()).await?;
         }
         peer.read_exact(&mut received).await?;
+    }
+    Ok(())
+}
+
+/// Opens connections and closes them, one after the other.
+async fn open_and_close(rounds: u32) -> Fallible<()> {
+    let factory = WebSocketServerFactory::new(|| Echo);
+    for _ in 0..rounds {
+        let mut peer = open(&factory).await?;
+        peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await?;
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).await?;
+        if answer != b"\x88\x02\x03\xe8" {
+            return Err("not closed with 1000".into());
+        }
     }
     Ok(())
 }
