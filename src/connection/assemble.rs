@@ -245,7 +245,8 @@ impl Assembler {
     /// they come: some times what did, or as many as in the message before.
     fn reserve(&mut self, expected: u64) {
         let come = self.body.len().saturating_mul(GROWTH);
-        let trusted = come.max(self.proven as usize).max(TRUSTED);
+        // A little more, so that what just fails to fit does not take as much again.
+        let trusted = come.max(self.proven as usize) + TRUSTED;
         self.body
             .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }

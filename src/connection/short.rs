@@ -191,6 +191,17 @@ impl Receiver {
 }
 
 /// Which messages are sent the short way: uncompressed, in one frame, of less than 16 KiB.
+///
+/// ```
+/// use motorway::connection::{Output, Rules, ShortSend};
+/// use motorway::frame::MaskingKey;
+/// use motorway::{Message, ServerOptions};
+///
+/// let short = ShortSend::new(&Rules::server(&ServerOptions::default()));
+/// let mut out = Output::default();
+/// assert!(short.write(&Message::from("Hi"), MaskingKey::default, &mut out));
+/// assert_eq!(out.split(), &b"\x81\x02Hi"[..]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ShortSend {
     /// How many octets are too many.

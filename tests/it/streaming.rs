@@ -216,6 +216,23 @@ fn receive_direct(
 }
 
 #[test]
+fn a_message_that_a_first_read_cuts_gets_the_room_that_it_needs() {
+    let rules = Rules::server(&ServerOptions::default());
+    let mut receiver = Receiver::new(rules.into(), None);
+    let frame = [&b"\x82\xfe\x40\x00\0\0\0\0"[..], &[7; 16 << 10]].concat();
+    let (first, rest) = frame.split_at(4 << 10);
+    assert_eq!(receiver.receive(&mut first.to_vec()).unwrap().0, None);
+    let (mut buffer, most) = receiver.direct().unwrap();
+    // Not a few octets less, for which all of it would grow again.
+    assert_eq!(most, rest.len());
+    assert!(buffer.capacity() < rest.len() + 2048);
+    buffer.extend_from_slice(rest);
+    receiver.appended(buffer).unwrap();
+    let (event, _) = receiver.receive(&mut []).unwrap();
+    assert!(matches!(event, Some(Event::Message(message)) if message.len() == 16 << 10));
+}
+
+#[test]
 fn reading_straight_into_the_message_makes_no_difference() {
     let mut random = Random(17);
     for round in 0..20 {
