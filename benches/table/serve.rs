@@ -1,6 +1,6 @@
 //! What the servers of the peers share: arguments, runtime, accepting.
 //!
-//! Each is run as `NAME PORT [echo|deflate|broadcast]`; with `RT=multi` in the environment it has two worker
+//! Each is run as `NAME PORT [echo|deflate|broadcast|tls]`; with `RT=multi` in the environment it has two worker
 //! threads, as the project's own `bench_server` does.
 
 use crate::{Result, tls, wire};
@@ -21,6 +21,8 @@ pub enum Mode {
     Deflate,
     /// Sends each to everyone.
     Broadcast,
+    /// Sends each back, over TLS.
+    Tls,
 }
 
 /// The port and the mode that the arguments name.
@@ -31,12 +33,15 @@ pub fn arguments() -> Result<(u16, Mode)> {
     let mut arguments = std::env::args().skip(1);
     let port = arguments
         .next()
-        .ok_or("usage: PORT [echo|deflate|broadcast]")?;
+        .ok_or("usage: PORT [echo|deflate|broadcast|tls]")?;
     let mode = match arguments.next().as_deref() {
         None | Some("echo") => Mode::Echo,
         Some("deflate") => Mode::Deflate,
         Some("broadcast") => Mode::Broadcast,
-        Some(other) => return Err(format!("no mode {other:?}: echo, deflate, broadcast").into()),
+        Some("tls") => Mode::Tls,
+        Some(other) => {
+            return Err(format!("no mode {other:?}: echo, deflate, broadcast, tls").into());
+        }
     };
     Ok((port.parse()?, mode))
 }

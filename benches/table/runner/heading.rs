@@ -28,7 +28,17 @@ fn command() -> String {
 
 fn versions() -> Vec<String> {
     let folder = env!("CARGO_MANIFEST_DIR");
-    let commit = said_by("git", &["-C", folder, "rev-parse", "--short", "HEAD"]);
+    let commit = said_by(
+        "git",
+        &[
+            "-C",
+            folder,
+            "describe",
+            "--always",
+            "--dirty",
+            "--exclude=*",
+        ],
+    );
     let versions = CRATES
         .iter()
         .map(|name| format!("{name} {}", version(name)));

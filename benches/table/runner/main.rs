@@ -90,7 +90,7 @@ fn main() -> Result<()> {
     build::build()?;
     let mut runner = Runner::new(arguments.secs, arguments.warm)?;
     if arguments.set == ["many"] {
-        heading::print(&runner.placement());
+        heading::print(&runner.placement(&[]));
         return many::run(&mut runner, arguments.pairs, |subject| {
             arguments.has(subject)
         });
@@ -98,9 +98,9 @@ fn main() -> Result<()> {
     let chosen = scenarios::chosen(&arguments.set)?;
     let rows = measure(&mut runner, &chosen, &arguments)?;
     let rounds = arguments.rounds;
-    let placement = runner.placement();
+    let placement = runner.placement(&chosen);
     heading::print(&format!(
-        "medians of {rounds} rounds of {} s, {placement}",
+        "medians, rounds: {rounds}, of {} s each; {placement}",
         arguments.secs
     ));
     report::print(&rows, arguments.details);

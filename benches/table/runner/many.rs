@@ -34,6 +34,7 @@ pub(crate) fn run(runner: &mut Runner, pairs: usize, has: impl Fn(&Subject) -> b
 
 fn measure(runner: &Runner, subject: &Subject, (pairs, each): (usize, u64)) -> Result<[String; 7]> {
     let mut servers = Vec::new();
+    runner.pin_subjects()?;
     for _ in 0..pairs {
         let mut command = Command::new(program(subject.program)?);
         command.envs(subject.environment.iter().copied());
@@ -46,6 +47,7 @@ fn measure(runner: &Runner, subject: &Subject, (pairs, each): (usize, u64)) -> R
             .sum::<f64>()
     };
     let before = [resident(), system::slab_kib(), system::socket_buffers_kib()];
+    runner.pin_loads()?;
     let mut loads = Vec::new();
     let mut opening = 0.0;
     for server in &servers {

@@ -10,6 +10,8 @@ pub(crate) struct Scenario {
     /// The name in words, as the table has it.
     pub(crate) title: String,
     pub(crate) family: Family,
+    /// What the server is told besides its port.
+    pub(crate) mode: &'static str,
     /// The sets that it is in.
     pub(crate) sets: &'static [&'static str],
     /// What the load is told.
@@ -23,6 +25,12 @@ impl Scenario {
             title: name.clone(),
             name,
             family,
+            mode: match family {
+                Family::Deflate => "deflate",
+                Family::Broadcast => "broadcast",
+                Family::Tls => "tls",
+                _ => "echo",
+            },
             sets: &["main", "full"],
             arguments: arguments.split_whitespace().map(str::to_owned).collect(),
         }
@@ -33,6 +41,10 @@ impl Scenario {
             title: title.into(),
             ..self
         }
+    }
+
+    fn mode(self, mode: &'static str) -> Self {
+        Self { mode, ..self }
     }
 
     fn sets(self, sets: &'static [&'static str]) -> Self {
@@ -69,6 +81,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     let mut all = small();
     all.extend(large());
     all.extend(others());
+    all.extend(elsewhere());
+    all.extend(growing());
     all
 }
 
@@ -174,6 +188,70 @@ fn others() -> Vec<Scenario> {
             .title("an idle connection, of 10,000")
             .sets(&["main", "full", "idle"]),
     );
+    all
+}
+
+/// Echo by clients, over TLS, and on two threads.
+fn elsewhere() -> Vec<Scenario> {
+    const SMALL: &str = "--size 64";
+    const MIDDLE: &str = "--kind binary --size 1024";
+    const LARGE: &str = "--kind binary --size 65536";
+    let loads = [
+        ("text64", "text 64 B", SMALL, 1, 1),
+        ("text64", "text 64 B", SMALL, 32, 1),
+        ("text64", "text 64 B", SMALL, 32, 64),
+        ("text64", "text 64 B", SMALL, 512, 1),
+        ("bin1K", "binary 1 KiB", MIDDLE, 32, 1),
+        ("bin64K", "binary 64 KiB", LARGE, 4, 1),
+        ("bin64K", "binary 64 KiB", LARGE, 4, 16),
+    ];
+    let families: [(Family, (&str, &str), &'static [&'static str]); 3] = [
+        (Family::Client, ("client", "client"), &["client"]),
+        (Family::Tls, ("tls", "TLS"), &["tls"]),
+        (Family::Multi, ("multi", "two threads"), &["multi"]),
+    ];
+    let mut all = Vec::new();
+    for (family, (prefix, place), sets) in families {
+        for (name, words, message, depth, connections) in loads {
+            let arguments = format!("{message} --depth {depth} --connections {connections}");
+            let tls = if family == Family::Tls { " --tls" } else { "" };
+            let name = format!("{prefix}-{name}-d{depth}-c{connections}");
+            let title = echo_title(&format!("{place}: {words}"), depth, connections);
+            let scenario = Scenario::new(name, family, &(arguments + tls));
+            all.push(scenario.title(title).sets(sets));
+        }
+    }
+    all
+}
+
+/// The same load on more and more connections, and on more and more threads.
+fn growing() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for (connections, words) in [
+        (1, "1 connection"),
+        (10, "10 connections"),
+        (100, "100 connections"),
+        (1_000, "1,000 connections"),
+        (10_000, "10,000 connections"),
+    ] {
+        let arguments = format!("--load paced --connections {connections} --rate 20000");
+        all.push(
+            Scenario::new(format!("growth-{connections}"), Family::Echo, &arguments)
+                .title(format!("20,000 messages a second, text 64 B, over {words}"))
+                .sets(&["growth"]),
+        );
+    }
+    for workers in ["1", "2", "4", "8"] {
+        let arguments = "--depth 32 --connections 64";
+        all.push(
+            Scenario::new(format!("workers-{workers}"), Family::Workers, arguments)
+                .title(format!(
+                    "{workers} workers: text 64 B, 32 in flight, 64 connections"
+                ))
+                .mode(workers)
+                .sets(&["workers"]),
+        );
+    }
     all
 }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use table::serve::{self, Mode};
 use table::{Result, pump};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::{Sender, channel};
 use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 static EVERYONE: LazyLock<Sender<Message>> = LazyLock::new(|| channel(1024).0);
 
-async fn connection(stream: TcpStream, mode: Mode) {
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mode: Mode) {
     let window = std::env::var("WINDOW").ok();
     let window = window
         .and_then(|octets| octets.parse().ok())
@@ -30,5 +30,8 @@ async fn connection(stream: TcpStream, mode: Mode) {
 
 fn main() -> Result<()> {
     let (port, mode) = serve::arguments()?;
-    serve::serve(port, move |stream| connection(stream, mode))
+    match mode {
+        Mode::Tls => serve::serve_tls(port, move |stream| connection(stream, mode)),
+        _ => serve::serve(port, move |stream| connection(stream, mode)),
+    }
 }

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use std::sync::LazyLock;
 use table::serve::{self, Mode};
 use table::{Result, pump};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{Sender, channel};
 use yawc::{Frame, HttpWebSocket, OpCode, Options, Role, UpgradeFut, WebSocket, WebSocketError};
@@ -27,7 +28,7 @@ fn is_data(frame: &Frame) -> bool {
     matches!(frame.opcode(), OpCode::Text | OpCode::Binary)
 }
 
-async fn tuned(mut stream: TcpStream) -> Result<()> {
+async fn tuned<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Result<()> {
     serve::open(&mut stream).await?;
     let options = options(Mode::Echo).with_read_buffer_capacity(128 << 10);
     let options = options.with_backpressure_boundary(64 << 10);
@@ -63,5 +64,8 @@ async fn connection(stream: TcpStream, mode: Mode) {
 
 fn main() -> Result<()> {
     let (port, mode) = serve::arguments()?;
-    serve::serve(port, move |stream| connection(stream, mode))
+    match mode {
+        Mode::Tls => serve::serve_tls(port, async |stream| drop(tuned(stream).await)),
+        _ => serve::serve(port, move |stream| connection(stream, mode)),
+    }
 }
