@@ -246,7 +246,7 @@ impl Assembler {
     fn reserve(&mut self, expected: u64) {
         let come = self.body.len().saturating_mul(GROWTH);
         // A little more, so that what just fails to fit does not take as much again.
-        let trusted = come.max(self.proven as usize) + TRUSTED;
+        let trusted = come.max(self.proven as usize).saturating_add(TRUSTED);
         self.body
             .reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(trusted));
     }

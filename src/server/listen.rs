@@ -229,7 +229,8 @@ async fn accept_loop(
 ) {
     let mut pause = SHORTEST_PAUSE;
     let at = listener.socket_addr();
-    let at = at.filter(|address| !address.ip().is_unspecified());
+    // Every address of IPv4 can also be written as one of IPv6 that is not unspecified itself.
+    let at = at.filter(|address| !address.ip().to_canonical().is_unspecified());
     loop {
         let accepted = tokio::select! {
             biased;

@@ -68,3 +68,5 @@ mod text;
 mod tunnels;
 #[cfg(test)]
 mod utf8;
+#[cfg(test)]
+mod ways;

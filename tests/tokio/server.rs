@@ -2,12 +2,13 @@
 
 use crate::wire::{Raw, Wire, request, status};
 use motorway::{
-    ClientOptions, CloseCode, CloseInfo, DeflateOptions, HandlerResult, Message, ServerOptions,
-    WebSocket, WebSocketClientFactory, WebSocketClientProtocol, WebSocketServerFactory,
-    WebSocketServerProtocol,
+    ClientOptions, CloseCode, CloseInfo, ConnectionAccept, ConnectionDeny, ConnectionRequest,
+    DeflateOptions, HandlerResult, Message, ServerOptions, WebSocket, WebSocketClientFactory,
+    WebSocketClientProtocol, WebSocketServerFactory, WebSocketServerProtocol,
 };
+use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 struct Echo;
 
@@ -172,4 +173,38 @@ async fn a_callback_that_never_ends_is_dropped_at_the_deadline() {
         .await
         .unwrap();
     assert!(before.elapsed() < Duration::from_secs(5));
+}
+
+/// Tells the address that it was called at.
+struct At(tokio::sync::mpsc::UnboundedSender<Option<SocketAddr>>);
+
+impl WebSocketServerProtocol for At {
+    async fn on_connect(
+        &mut self,
+        request: &ConnectionRequest,
+    ) -> Result<ConnectionAccept, ConnectionDeny> {
+        self.0.send(request.transport().local()).unwrap();
+        Ok(ConnectionAccept::new())
+    }
+}
+
+#[tokio::test]
+async fn the_local_address_is_the_one_that_was_called() {
+    // The last is every address of IPv4, written as one of IPv6.
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::ffff:0.0.0.0]:0"] {
+        let Ok(listener) = TcpListener::bind(address).await else {
+            // There is no IPv6 here.
+            continue;
+        };
+        let (told, mut at) = tokio::sync::mpsc::unbounded_channel();
+        let factory = WebSocketServerFactory::new(move || At(told.clone()));
+        let server = factory.listen_on(listener).unwrap();
+        let called = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
+        let mut peer = Raw::client(TcpStream::connect(called).await.unwrap());
+        peer.write(request("")).await;
+        assert_eq!(status(&peer.head().await), 101);
+        let seen = at.recv().await.flatten().unwrap();
+        let seen = SocketAddr::new(seen.ip().to_canonical(), seen.port());
+        assert_eq!(seen, called, "{address}");
+    }
 }
