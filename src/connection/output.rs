@@ -101,7 +101,7 @@ impl Output {
     pub(super) fn push_encoded(&mut self, frame: &Bytes, payload: usize) {
         self.framed.frames += 1;
         self.framed.payload += payload as u64;
-        match frame.len() >= BY_REFERENCE {
+        match frame.len() >= SHARED {
             true => self.push_reference(frame.clone()),
             false => self.extend_from_slice(frame),
         }
@@ -227,6 +227,9 @@ pub(super) const KEY: usize = 4;
 /// From how many octets on an owned payload is kept by reference. Below, a copy costs less than a
 /// further slice of a vectored write.
 pub(super) const BY_REFERENCE: usize = 16 << 10;
+/// The same for a frame that others send, too: while they all do, it stays in the cache, where a copy
+/// for each would push out the rest.
+const SHARED: usize = 256;
 /// The most references looked at for one vectored write.
 const MAX_SLICES: usize = 32;
 /// The capacity that [`Output::clear`] keeps: what a thread collects until a connection's mark for

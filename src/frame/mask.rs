@@ -53,7 +53,7 @@ impl From<[u8; 4]> for MaskingKey {
 /// that a payload may be handled in pieces of any size.
 #[inline]
 pub fn apply(key: MaskingKey, offset: u64, data: &mut [u8]) {
-    combine::<false>(key, offset, data);
+    combine::<false, 64>(key, offset, data);
 }
 
 /// Unmasks a whole payload in place, and tells whether what it gives is all ASCII.
@@ -62,13 +62,18 @@ pub fn apply(key: MaskingKey, offset: u64, data: &mut [u8]) {
 // Where it is called there are no registers left.
 #[inline(never)]
 pub(crate) fn apply_and_look(key: MaskingKey, data: &mut [u8]) -> bool {
-    combine::<true>(key, 0, data)
+    combine::<true, 32>(key, 0, data)
 }
 
 /// Combines `data` with the key. With `LOOK`, tells whether what it gives is all ASCII; without,
-/// nothing worth knowing.
+/// nothing worth knowing. `BLOCK` octets are handled at once where there are so many: a multiple of 8, the
+/// more the fewer registers the rest of it needs.
 #[inline(always)]
-fn combine<const LOOK: bool>(key: MaskingKey, offset: u64, data: &mut [u8]) -> bool {
+fn combine<const LOOK: bool, const BLOCK: usize>(
+    key: MaskingKey,
+    offset: u64,
+    data: &mut [u8],
+) -> bool {
     let word = key.word_at(offset);
     // The last word overlaps the one before it, which spares a loop over the tail. It is taken
     // before the others change it.
@@ -113,9 +118,6 @@ fn combine<const LOOK: bool>(key: MaskingKey, offset: u64, data: &mut [u8]) -> b
     }
     LOOK && all & HIGH_BITS == 0
 }
-
-/// Octets handled at once where the payload is long enough: a multiple of the key's length.
-const BLOCK: usize = 32;
 
 /// The bit of each octet of a word that no ASCII has.
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
