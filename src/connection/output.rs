@@ -301,6 +301,65 @@ mod tests {
         assert!(first.is_empty());
     }
 
+    /// Appends something, copied or by reference, masked or not; returns its octets.
+    fn push_any(output: &mut Output, seed: usize) -> Vec<u8> {
+        let length = [0, 1, 9, 200, BY_REFERENCE - 1, BY_REFERENCE][seed % 6];
+        let payload = vec![seed.to_le_bytes()[0]; length];
+        let key = MaskingKey::new([1, 2, 3, seed.to_le_bytes()[1]]);
+        let mut masked = payload.clone();
+        frame::apply(key, 0, &mut masked);
+        match seed / 6 % 4 {
+            0 => push(output, payload),
+            1 => {
+                output.push_masked(Payload::from(payload), key);
+                masked
+            }
+            2 => {
+                // Somebody else holds it.
+                let shared = Bytes::from(payload);
+                output.push_masked(shared.clone().into(), key);
+                masked
+            }
+            _ => {
+                output.push_short([seed.to_le_bytes()[0]], Some(key), &payload);
+                [&seed.to_le_bytes()[..1], key.as_bytes(), &masked].concat()
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_what_was_put_in_however_they_follow_each_other() {
+        let mut state = 7_usize;
+        let mut random = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) & 0x7fff_ffff;
+            state >> 8
+        };
+        let (mut output, mut expected, mut seen) = (Output::default(), Vec::new(), Vec::new());
+        for _ in 0..2_000 {
+            match random() % 6 {
+                0..=2 => expected.extend(push_any(&mut output, random())),
+                3 => {
+                    let mut other = Output::default();
+                    for _ in 0..random() % 4 {
+                        expected.extend(push_any(&mut other, random()));
+                    }
+                    // Partly written already, as what a stream did not take.
+                    let taken = random() % (other.len() + 1);
+                    let at = expected.len() - other.len();
+                    expected.drain(at..at + taken);
+                    other.advance(taken);
+                    output.append(other);
+                }
+                _ => take(&mut output, random() % 50_000, &mut seen),
+            }
+            assert_eq!(output.len(), expected.len() - seen.len());
+        }
+        seen.extend(output.split());
+        assert!(seen == expected);
+        let left = (output.len(), output.references.len(), output.inline.len());
+        assert_eq!(left, (0, 0, 0));
+    }
+
     #[test]
     fn large_owned_payloads_are_not_copied() {
         let payload = Bytes::from(vec![1; BY_REFERENCE]);
