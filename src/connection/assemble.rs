@@ -314,7 +314,7 @@ const TRUSTED: usize = 1 << 10;
 /// The most that is reserved because the message before was as large.
 const MOST_PROVEN: u32 = 1 << 20;
 /// The most of that for a message whose first fragment does not say how long it will be.
-const FRAGMENTED: u32 = 64 << 10;
+const FRAGMENTED: u32 = 4 << 10;
 /// How many times what has arrived is reserved for what is to come.
 const GROWTH: usize = 3;
 /// How many octets more than a sixteenth a compressed message may have beyond the limit.

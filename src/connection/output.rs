@@ -229,9 +229,9 @@ pub(super) const KEY: usize = 4;
 pub(super) const BY_REFERENCE: usize = 16 << 10;
 /// The same for a frame that others send, too: while they all do, it stays in the cache, where a copy
 /// for each would push out the rest.
-const SHARED: usize = 256;
+const SHARED: usize = 512;
 /// The most references looked at for one vectored write.
-const MAX_SLICES: usize = 32;
+const MAX_SLICES: usize = 64;
 /// The capacity that [`Output::clear`] keeps: what a thread collects until a connection's mark for
 /// waiting, and the message that goes beyond it.
 const KEPT: usize = 512 << 10;

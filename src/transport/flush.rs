@@ -201,4 +201,4 @@ fn poll_write<S: AsyncWrite>(
 }
 
 /// The most slices in one vectored write.
-const SLICES: usize = 32;
+const SLICES: usize = 64;
