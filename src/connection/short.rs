@@ -81,6 +81,7 @@ impl Receiver {
 
 impl Short {
     /// Returns the length of its payload in octets.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn len(self) -> usize {
         self.end - self.start
