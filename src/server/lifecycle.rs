@@ -122,8 +122,9 @@ impl Lifecycle {
 
     /// Ends everything at once.
     pub(super) fn kill(&self) {
-        self.draining.cancel();
+        // In this order: a connection that is just opening is to be killed, not to say goodbye.
         self.killed.cancel();
+        self.draining.cancel();
         self.tasks.close();
         self.connections().iter().for_each(WebSocket::kill);
     }
