@@ -223,6 +223,7 @@ enum Port {
     /// That of the origin's scheme.
     Default,
     Any,
+    At(u16),
     Matching(Regex),
 }
 
@@ -246,13 +247,15 @@ impl Pattern {
             Some("*") => Port::Any,
             Some(port) => {
                 let digits = port.replace('*', "");
-                if digits.is_empty() || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+                let is_number = digits.bytes().all(|octet| octet.is_ascii_digit());
+                if !(1..=5).contains(&digits.len()) || !is_number {
                     return None;
                 }
-                if digits.len() == port.len() && !(1..=65535).contains(&port.parse::<u32>().ok()?) {
-                    return None;
+                if digits.len() == port.len() {
+                    Port::At(port.parse().ok().filter(|port| *port > 0)?)
+                } else {
+                    Port::Matching(anchored(&within_label(port))?)
                 }
-                Port::Matching(anchored(&within_label(port))?)
             }
         };
         let labels: Vec<_> = host.split('.').map(label).collect();
@@ -267,6 +270,7 @@ impl Pattern {
         let has_port = match &self.port {
             Port::Any => true,
             Port::Default => origin.port == default_port(&origin.scheme),
+            Port::At(port) => origin.port == Some(*port),
             Port::Matching(pattern) => origin
                 .port
                 .is_some_and(|port| pattern.is_match(&port.to_string())),

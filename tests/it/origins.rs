@@ -18,6 +18,7 @@ const ORIGINS: &[(&str, &str, bool)] = &[
     ("http://example.com:443", "https://example.com", false),
     ("ws://example.com", "ws://example.com:80", true),
     ("wss://example.com", "wss://example.com:443", true),
+    ("http://example.com:08080", "http://example.com:8080", true),
     // The host is matched to its end, from its start.
     ("https://example.com", "https://example.com.evil.com", false),
     ("https://example.com", "https://evil-example.com", false),
