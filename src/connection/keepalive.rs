@@ -57,6 +57,8 @@ pub struct Timers {
 struct Rare {
     /// What the closing handshake waits for; without a deadline it waits for ever.
     closing: Option<(Option<Instant>, TimeoutKind)>,
+    /// The deadline of the closing handshake was noticed late, and was put off for that.
+    excused: bool,
     /// When a peer that takes nothing is given up.
     stall: Option<Instant>,
 }
@@ -73,6 +75,8 @@ struct PingTimer {
     unanswered: Option<(Vec<u8>, Instant)>,
     /// Since when our own reading is what waits.
     paused: Option<Instant>,
+    /// The end of the time for the answer was noticed late, and was put off for that.
+    excused: bool,
 }
 
 impl Timers {
@@ -87,6 +91,7 @@ impl Timers {
                 expires: None,
                 unanswered: None,
                 paused: None,
+                excused: false,
             })
         });
         Self { rare: None, ping }
@@ -171,7 +176,10 @@ impl Timers {
         let rare = self.rare.get_or_insert_default();
         match rare.closing {
             Some((_, before)) if before == kind || drops.is_none() => {}
-            _ => rare.closing = Some((timeout.map(|timeout| after(now, timeout)), kind)),
+            _ => {
+                rare.closing = Some((timeout.map(|timeout| after(now, timeout)), kind));
+                rare.excused = false;
+            }
         }
     }
 
@@ -210,14 +218,21 @@ impl Timers {
     }
 
     /// Returns what is due; `random` fills the payload of a ping.
+    ///
+    /// Where it is called over 10 ms late, the thread was held up, and what the peer has sent may still
+    /// be unread: the peer is given up at most a second later then, once for each deadline.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
         random: &mut dyn FnMut() -> [u8; 4],
     ) -> Option<Due> {
-        if let Some(rare) = &self.rare {
-            match rare.closing {
-                Some((Some(deadline), kind)) if deadline <= now => return Some(Due::Timeout(kind)),
+        if let Some(rare) = &mut self.rare {
+            match &mut rare.closing {
+                Some((Some(deadline), kind)) if *deadline <= now => {
+                    let kind = *kind;
+                    return (!excuse(&mut rare.excused, deadline, now))
+                        .then_some(Due::Timeout(kind));
+                }
                 _ if rare.stall.is_some_and(|deadline| deadline <= now) => {
                     return Some(Due::Timeout(TimeoutKind::WriteStall));
                 }
@@ -225,8 +240,11 @@ impl Timers {
             }
         }
         let ping = self.ping.as_mut().filter(|ping| ping.paused.is_none())?;
-        if ping.expires.is_some_and(|expires| expires <= now) {
-            return Some(Due::Timeout(TimeoutKind::AutoPing));
+        if let Some(expires) = &mut ping.expires
+            && *expires <= now
+        {
+            return (!excuse(&mut ping.excused, expires, now))
+                .then_some(Due::Timeout(TimeoutKind::AutoPing));
         }
         if ping.expires.is_some() || ping.next > now {
             return None;
@@ -252,11 +270,27 @@ impl PingTimer {
         }
         payload.truncate(self.rules.size);
         self.unanswered = Some((payload.clone(), now));
+        self.excused = false;
         self.expires = self.rules.timeout.map(|timeout| after(now, timeout));
         self.next = after(now, self.rules.interval);
         payload
     }
 }
+
+/// Puts off a deadline that is noticed late, once; tells whether it did.
+fn excuse(excused: &mut bool, deadline: &mut Instant, now: Instant) -> bool {
+    if *excused || now.saturating_duration_since(*deadline) <= LATE {
+        return false;
+    }
+    *excused = true;
+    *deadline = after(now, GRACE);
+    true
+}
+
+/// By how much timers go off late on a machine that is well.
+const LATE: Duration = Duration::from_millis(10);
+/// How long it takes at most to read what has arrived meanwhile.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Adds to a point in time; one that is too far away is never reached, a century will do.
 fn after(time: Instant, duration: Duration) -> Instant {

@@ -158,6 +158,9 @@ macro_rules! shared_setters {
         /// Sets how long to wait for the pong to such a ping before the peer is dropped
         /// (RFC 6455 §5.5.3); zero or `None` for ever.
         ///
+        /// If this end was held up meanwhile, by a callback that blocks its thread or a machine that
+        /// stood, what has arrived is read before anybody is dropped.
+        ///
         /// Default: off.
         #[must_use]
         pub fn auto_ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {

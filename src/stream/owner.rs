@@ -44,8 +44,7 @@ impl Owner {
     /// Lets the driver run in a task of its own.
     pub(crate) fn driven_by(mut self, driver: Driving) -> Self {
         let seat = Arc::new(Seat::new(driver));
-        let driven = Arc::clone(&seat);
-        let task = tokio::spawn(std::future::poll_fn(move |context| driven.poll(context)));
+        let task = tokio::spawn(Driven(Arc::clone(&seat)));
         // Set once, here.
         let _ = seat.task.set(task.abort_handle());
         self.seat = Some(seat);
@@ -64,6 +63,26 @@ impl Drop for Owner {
 
 /// The driver of a connection, run to its end.
 pub(crate) type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The future of a driver's task.
+struct Driven(Arc<Seat>);
+
+impl Future for Driven {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(context)
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // The stream may outlive the runtime, and nobody would ever poll the driver again: whoever
+        // waits for the connection is to learn of its end.
+        let driver = self.0.lock().driver.take();
+        drop(driver);
+    }
+}
 
 /// Where a driver sits: its task polls it, and who drops the stream may take it away.
 struct Seat {

@@ -97,6 +97,36 @@ fn unanswered_ping_is_a_timeout() {
     assert_eq!(due(&mut timers, sent + TIMEOUT), LOST);
 }
 
+// Whoever was held up has not read yet what arrived meanwhile.
+#[test]
+fn deadline_that_is_noticed_late_is_put_off_once() {
+    let (mut timers, start) = timers(|_| {});
+    for round in 0..2 {
+        let sent = start + INTERVAL + round * seconds(60);
+        let payload = pinged(&mut timers, sent);
+        let late = sent + seconds(30);
+        assert_eq!(due(&mut timers, late), None);
+        assert_eq!(timers.poll_timeout(), Some(late + seconds(1)));
+        if round == 0 {
+            assert!(timers.pong(&payload, late).is_some());
+            continue;
+        }
+        assert_eq!(due(&mut timers, late + seconds(20)), LOST);
+    }
+}
+
+#[test]
+fn closing_handshake_that_is_looked_at_late_is_put_off_once() {
+    let options = ClientOptions::default().close_handshake_timeout(seconds(5));
+    let (mut client, start) = client(&options);
+    client.close(CloseFrame::new(1000, ""), start).unwrap();
+    client.handle_timeout(start + seconds(60));
+    assert!(drain(&mut client).is_none());
+    assert_eq!(client.poll_timeout(), Some(start + seconds(61)));
+    client.handle_timeout(start + seconds(90));
+    assert!(drain(&mut client).is_some());
+}
+
 #[test]
 fn pong_answers_and_the_next_ping_follows_one_interval_later() {
     let (mut timers, start) = timers(|_| {});

@@ -1,0 +1,23 @@
+//! Faults: of user code, of those who drop what they wait for, of networks. Whatever happens, it ends
+//! one connection at most, is told once, and leaves nothing behind.
+
+#[cfg(test)]
+mod blocked;
+#[cfg(test)]
+mod callbacks;
+#[cfg(test)]
+#[path = "../tokio/probe.rs"]
+#[expect(dead_code, reason = "the tests of tokio need more")]
+mod probe;
+#[cfg(test)]
+mod runtimes;
+#[cfg(test)]
+mod senders;
+#[cfg(test)]
+#[path = "../tokio/wire.rs"]
+#[expect(dead_code, reason = "the tests of tokio need more")]
+mod wire;
+
+/// Longer than anything takes.
+#[cfg(test)]
+const LONG: std::time::Duration = std::time::Duration::from_secs(300);
