@@ -1,0 +1,13 @@
+//! What peers may try: each test has the name of a threat, and looks from outside, with octets over the
+//! loopback against ends in default options.
+
+#![cfg(test)]
+
+#[cfg(target_os = "linux")]
+mod child;
+mod deflate;
+mod floods;
+mod frames;
+mod handshake;
+mod tcp;
+mod world;
