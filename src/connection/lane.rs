@@ -104,8 +104,9 @@ impl Deref for Lane {
     }
 }
 
-/// The least room: what is sent at once is seldom one short frame only.
-const FIRST: usize = 512;
+/// The least room. More would be more to clear, and to fetch, for a connection that is sent one short
+/// message now and then.
+const FIRST: usize = 128;
 
 #[cfg(test)]
 mod tests {

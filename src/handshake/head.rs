@@ -3,6 +3,7 @@
 //! `httparse` reads a head once it is complete. Before, every octet is looked at once, for its
 //! line ends and the limits; what `httparse` lets through and is ambiguous is refused here.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::HandshakeError;
@@ -97,10 +98,11 @@ impl HeadReader {
         let Some(length) = self.find_end(octets, Kind::Request)? else {
             return Ok(None);
         };
-        let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
-        let mut request = httparse::Request::new(&mut headers);
-        let head = octets.get(..length).unwrap_or_default();
-        let parsed = request.parse(head).map_err(|error| fault(error, head))?;
+        let mut space = Space::new();
+        let mut request = httparse::Request::new(space.headers(self.lines));
+        // One copy for all values, which are parts of it.
+        let head = Bytes::copy_from_slice(octets.get(..length).unwrap_or_default());
+        let parsed = (request.parse(&head)).map_err(|error| fault(error, &head))?;
         if parsed != httparse::Status::Complete(length) {
             return Err(HandshakeError::MalformedHead);
         }
@@ -114,7 +116,7 @@ impl HeadReader {
             method: method.map_err(|_| HandshakeError::MalformedHead)?,
             target: target.to_owned(),
             version: version(minor),
-            headers: header_map(request.headers)?,
+            headers: header_map(request.headers, &head)?,
             protocol: None,
         };
         Ok(Some((head, length)))
@@ -132,10 +134,10 @@ impl HeadReader {
         let Some(length) = self.find_end(octets, Kind::Response)? else {
             return Ok(None);
         };
-        let mut headers = vec![httparse::EMPTY_HEADER; self.lines];
-        let mut response = httparse::Response::new(&mut headers);
-        let head = octets.get(..length).unwrap_or_default();
-        let parsed = response.parse(head).map_err(|error| fault(error, head))?;
+        let mut space = Space::new();
+        let mut response = httparse::Response::new(space.headers(self.lines));
+        let head = Bytes::copy_from_slice(octets.get(..length).unwrap_or_default());
+        let parsed = (response.parse(&head)).map_err(|error| fault(error, &head))?;
         if parsed != httparse::Status::Complete(length) {
             return Err(HandshakeError::MalformedHead);
         }
@@ -145,7 +147,7 @@ impl HeadReader {
         let head = ResponseHead {
             version: version(minor),
             status: StatusCode::from_u16(code).map_err(|_| HandshakeError::MalformedHead)?,
-            headers: header_map(response.headers)?,
+            headers: header_map(response.headers, &head)?,
         };
         Ok(Some((head, length)))
     }
@@ -154,9 +156,7 @@ impl HeadReader {
     fn find_end(&mut self, octets: &[u8], kind: Kind) -> Result<Option<usize>, HandshakeError> {
         loop {
             let rest = octets.get(self.offset..).unwrap_or_default();
-            // One comparison tells for nearly every octet that it is none of them.
-            let special = |o: &u8| *o <= b'\r' && matches!(o, b'\r' | b'\n' | 0);
-            let special = rest.iter().position(special);
+            let special = find_special(rest);
             self.offset += special.unwrap_or(rest.len());
             self.check_limits(kind)?;
             let next = octets.get(self.offset + 1);
@@ -335,6 +335,23 @@ enum Kind {
     Response,
 }
 
+/// Finds the first octet that ends a line or must not be there.
+pub(super) fn find_special(octets: &[u8]) -> Option<usize> {
+    let (blocks, _) = octets.as_chunks();
+    let harmless = blocks.iter().take_while(|block| {
+        let block = u64::from_ne_bytes(**block);
+        // The high bit of an octet is set in this if the octet is at most CR.
+        block.wrapping_sub(ONES * u64::from(b'\r' + 1)) & !block & (ONES << 7) == 0
+    });
+    let start = harmless.count() * size_of::<u64>();
+    let mut rest = octets.iter().skip(start);
+    let found = rest.position(|octet| matches!(octet, b'\r' | b'\n' | 0));
+    found.map(|at| start + at)
+}
+
+/// One in each octet.
+const ONES: u64 = u64::MAX / 0xff;
+
 fn version(minor: u8) -> Version {
     match minor {
         1 => Version::HTTP_11,
@@ -342,11 +359,40 @@ fn version(minor: u8) -> Version {
     }
 }
 
-fn header_map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeError> {
+/// Where headers are while they are read; few need no allocation.
+struct Space<'a> {
+    few: [httparse::Header<'a>; FEW_HEADERS],
+    many: Vec<httparse::Header<'a>>,
+}
+
+impl<'a> Space<'a> {
+    fn new() -> Self {
+        Self {
+            few: [httparse::EMPTY_HEADER; FEW_HEADERS],
+            many: Vec::new(),
+        }
+    }
+
+    fn headers(&mut self, count: usize) -> &mut [httparse::Header<'a>] {
+        match self.few.get_mut(..count) {
+            Some(few) => few,
+            None => {
+                self.many.resize(count, httparse::EMPTY_HEADER);
+                &mut self.many
+            }
+        }
+    }
+}
+
+/// A browser sends about fifteen.
+const FEW_HEADERS: usize = 20;
+
+/// Makes a map of headers that were read in `head`; their values are parts of it.
+fn header_map(headers: &[httparse::Header<'_>], head: &Bytes) -> Result<HeaderMap, HandshakeError> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for header in headers {
         let name = HeaderName::from_bytes(header.name.as_bytes());
-        let value = HeaderValue::from_bytes(header.value);
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(header.value));
         let (Ok(name), Ok(value)) = (name, value) else {
             return Err(HandshakeError::MalformedHead);
         };

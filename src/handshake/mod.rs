@@ -104,12 +104,18 @@ fn has_token(
     wanted: (&'static str, &str),
 ) -> Result<(), HandshakeError> {
     let (text, token) = wanted;
-    let list = joined(headers, name, text)?.ok_or(HandshakeError::MissingHeader { name: text })?;
-    let mut items = list.split(',').map(|item| item.trim_matches([' ', '\t']));
-    if items.any(|item| item.eq_ignore_ascii_case(token)) {
-        return Ok(());
+    let mut fault = HandshakeError::MissingHeader { name: text };
+    let mut found = false;
+    for value in headers.get_all(name) {
+        let items = ascii(value, text)?.as_bytes().split(|octet| *octet == b',');
+        let mut items = items.map(<[u8]>::trim_ascii);
+        found |= items.any(|item| item.eq_ignore_ascii_case(token.as_bytes()));
+        fault = HandshakeError::InvalidHeader { name: text };
     }
-    Err(HandshakeError::InvalidHeader { name: text })
+    match found {
+        true => Ok(()),
+        false => Err(fault),
+    }
 }
 
 fn ascii<'a>(value: &'a HeaderValue, name: &'static str) -> Result<&'a str, HandshakeError> {

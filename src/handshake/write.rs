@@ -2,6 +2,7 @@
 //!
 //! The one place where text becomes octets of a head, so that no CR, LF or NUL gets past it.
 
+use super::head::find_special;
 use http::{HeaderMap, StatusCode};
 
 /// A head under construction.
@@ -60,10 +61,12 @@ impl HeadWriter {
     }
 
     fn text(&mut self, text: &[u8]) {
-        let breaks = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0);
-        match text.iter().any(breaks) {
-            false => self.0.extend_from_slice(text),
-            true => (self.0).extend(text.iter().filter(|octet| !breaks(octet))),
+        let mut rest = text;
+        while let Some(at) = find_special(rest) {
+            let (before, from) = rest.split_at_checked(at).unwrap_or_default();
+            self.0.extend_from_slice(before);
+            rest = from.get(1..).unwrap_or_default();
         }
+        self.0.extend_from_slice(rest);
     }
 }

@@ -38,7 +38,8 @@ impl Topic {
         let members = self.members();
         let mut published = Published::default();
         for member in &members.list {
-            if Some(member.ws.id()) == except {
+            // Without an exception nothing of the connection is looked at here.
+            if except.is_some_and(|id| id == member.ws.id()) {
                 published.skipped += 1;
             } else {
                 published += member.deliver(&self.name, publication);

@@ -8,15 +8,16 @@ use std::net::Ipv6Addr;
 ///
 /// An IPv6 literal keeps its brackets.
 pub(crate) fn authority(text: &str) -> Option<(&str, Option<u16>)> {
-    let (host, rest) = match text.find(']') {
+    let find = |wanted: u8| text.bytes().position(|octet| octet == wanted);
+    let (host, rest) = match find(b']') {
         Some(end) => {
-            let (host, rest) = text.split_at(end + 1);
+            let (host, rest) = text.split_at_checked(end + 1)?;
             let literal = host.strip_prefix('[')?.strip_suffix(']')?;
             literal.parse::<Ipv6Addr>().ok()?;
             (host, rest)
         }
         None => {
-            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let (host, rest) = text.split_at_checked(find(b':').unwrap_or(text.len()))?;
             if host.is_empty() || host.len() > MAX_NAME || !host.bytes().all(is_name_octet) {
                 return None;
             }

@@ -44,10 +44,15 @@ impl<C: Carrier> Opening<C> {
             head, path_params, ..
         } = arrived;
         match server::check(head, &self.settings.options, self.details.clone()) {
-            Checked::Upgrade(request) => Ok(Box::new(request.with_path_params(path_params))),
+            Checked::Upgrade(mut request) => {
+                request.set_path_params(path_params);
+                Ok(request)
+            }
             Checked::Http(request) => {
-                let request = request.with_path_params(path_params);
-                self.serve_page(request, pages).await?;
+                let mut request = *request;
+                request.set_path_params(path_params);
+                // Boxed, as the last response is, so that those let in carry no room for it.
+                Box::pin(self.serve_page(request, pages)).await?;
                 Err(HandshakeError::UpgradeRequired.into())
             }
             Checked::Refused { error, response } => {
@@ -69,7 +74,7 @@ impl<C: Carrier> Opening<C> {
         let mut asking = pin!(catch_panic(async move { pages(request).await }));
         let asked = self
             .lifecycle
-            .unless_killed(within(self.deadline, &mut asking))
+            .unless_killed(pin!(within(self.deadline, &mut asking)))
             .await;
         let Ok(answered) = asked? else {
             // The client is dropped now; the callback may go on until the server ends.
@@ -98,7 +103,7 @@ impl<C: Carrier> Opening<C> {
         let mut asking = pin!(catch_panic(handler.0.on_connect(request)));
         let asked = self
             .lifecycle
-            .unless_killed(within(self.deadline, &mut asking))
+            .unless_killed(pin!(within(self.deadline, &mut asking)))
             .await;
         let Ok(verdict) = asked? else {
             // The client is dropped now; the callback may go on until the server ends.
@@ -141,7 +146,7 @@ impl<C: Carrier> Opening<C> {
         };
         self.heads.response(self.details.peer(), &response);
         self.octets.1 = response.len();
-        let sending = within(self.deadline, carrier.open(response));
+        let sending = pin!(within(self.deadline, carrier.open(response)));
         let sent = self.lifecycle.unless_killed(sending).await?;
         let Ok(carried) = sent else {
             return Err(Error::Timeout(TimeoutKind::OpeningHandshake));
@@ -178,7 +183,7 @@ impl<C: Carrier> Opening<C> {
             return Err(gone());
         };
         self.heads.response(self.details.peer(), &response);
-        let answering = carrier.answer(response, time);
+        let answering = Box::pin(carrier.answer(response, time));
         let _ = self.lifecycle.unless_killed(answering).await;
         Ok(())
     }

@@ -4,8 +4,7 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseInfo, SendError};
 use crate::handshake::HandshakeError;
 use crate::observe::Stats;
-use crate::transport::{Entry, WebSocket};
-use std::collections::HashMap;
+use crate::transport::{ById, Entry, WebSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, sleep, timeout};
@@ -26,7 +25,7 @@ pub(super) struct Lifecycle {
 #[derive(Debug, Default)]
 struct Open {
     /// Each with its place in the list of its factory.
-    live: HashMap<u64, (WebSocket, Entry)>,
+    live: ById<(WebSocket, Entry)>,
     /// What went over those that have ended.
     past: Stats,
 }
@@ -63,7 +62,9 @@ impl Lifecycle {
     }
 
     /// Waits for something, but not beyond the deadline of a shutdown.
-    pub(super) async fn unless_killed<F: Future>(
+    ///
+    /// For what is pinned elsewhere: this would have room for it twice.
+    pub(super) async fn unless_killed<F: Future + Unpin>(
         &self,
         future: F,
     ) -> Result<F::Output, HandshakeError> {

@@ -170,8 +170,9 @@ impl<C: Carrier> Opening<C> {
         counted: Counted,
     ) -> Result<Opened<C::Stream, P>> {
         self.span = span(self.id, self.details.peer());
-        let path = server::path_of(&arrived.head);
-        self.span.record("path", path);
+        if !self.span.is_disabled() {
+            self.span.record("path", server::path_of(&arrived.head));
+        }
         let span = self.span.clone();
         let opening = self.open(making, arrived, counted);
         let opened = opening.instrument(span).await;
@@ -201,7 +202,7 @@ impl<C: Carrier> Opening<C> {
             Err(error) => {
                 self.carrier = None;
                 let telling = never_opened(&mut handler, &error);
-                let _ = self.lifecycle.unless_killed(telling).await;
+                let _ = self.lifecycle.unless_killed(Box::pin(telling)).await;
                 return Err(error);
             }
         };

@@ -10,8 +10,11 @@ use crate::close::CloseFrame;
 use crate::connection::{CloseCause, Output, ProtocolError, Role, State, Timers};
 #[cfg(feature = "rustls")]
 use crate::tls::TlsStream;
+use socket2::SockRef;
 use std::any::Any;
 use std::collections::VecDeque;
+use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -64,13 +67,20 @@ impl<S: Stream> Io<S> {
         };
         self.timers
             .closing(&Arc::clone(self.receiver.rules()), reached, now());
-        self.poll_timers(context);
         if state == State::Failed && self.receiver.rules().fail_by_drop {
             return self.abort(CloseCause::Local);
         }
-        if !state.is_over() || !written || self.unflushed {
-            return;
+        if state.is_over() && written && !self.unflushed {
+            self.poll_end_of_tcp(context, state);
         }
+        // Not before: a peer that has gone already needs no clock.
+        if self.stream.is_some() {
+            self.poll_timers(context);
+        }
+    }
+
+    /// Ends TCP after the closing handshake.
+    fn poll_end_of_tcp(&mut self, context: &mut Context<'_>, state: State) {
         if state == State::Failed {
             self.receiver.finish();
         }
@@ -80,8 +90,12 @@ impl<S: Stream> Io<S> {
             && first
             && !self.shut_down
         {
-            match Pin::new(stream).poll_shutdown(context) {
+            match poll_shut_down(stream, context) {
                 Poll::Ready(Ok(())) => self.shut_down = true,
+                // As where reading tells: both close frames were exchanged.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                    return self.end(CloseCause::Peer);
+                }
                 Poll::Ready(Err(_)) => return self.end(CloseCause::Local),
                 Poll::Pending => return,
             }
@@ -174,6 +188,14 @@ impl<S: Stream> Io<S> {
         let told = shared.finish(&mut half, cause);
         drop(half);
         told.wake();
+    }
+}
+
+/// Shuts a stream down for writing; unlike tokio, tells of a TCP connection that is gone already.
+fn poll_shut_down<S: Stream>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    match (stream as &dyn Any).downcast_ref::<TcpStream>() {
+        Some(tcp) => Poll::Ready(SockRef::from(tcp).shutdown(Shutdown::Write)),
+        None => Pin::new(stream).poll_shutdown(context),
     }
 }
 

@@ -17,6 +17,7 @@
 //! callbacks are awaited, and they are not cancelled while the server runs.
 
 mod any_stream;
+mod by_id;
 mod codec;
 mod cork;
 mod driver;
@@ -42,6 +43,7 @@ mod writer;
 use crate::observe::Stats;
 use crate::random;
 pub(crate) use any_stream::AnyStream;
+pub(crate) use by_id::ById;
 pub use codec::{Frame, FrameCodec};
 pub(crate) use driver::Driver;
 pub(crate) use end::tcp_below;

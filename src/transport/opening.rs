@@ -12,8 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, Timeout, timeout_at};
 
 /// Reads what a trusted proxy says first; returns it with what came after it.
 pub(crate) async fn read_proxy_header<S: Stream>(stream: &mut S) -> Result<(ProxyHeader, Vec<u8>)> {
@@ -122,15 +121,15 @@ pub(crate) async fn close_stream<S: Stream>(stream: &mut S) {
 const FIRST_READ: usize = 1 << 10;
 
 /// Waits until a deadline, if there is one.
-pub(crate) async fn within<F: Future>(
-    deadline: Option<Instant>,
-    future: F,
-) -> Result<F::Output, Elapsed> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, future).await,
-        None => Ok(future.await),
-    }
+///
+/// No `async fn`, which would have room for the future twice.
+pub(crate) fn within<F: Future>(deadline: Option<Instant>, future: F) -> Timeout<F> {
+    let deadline = deadline.unwrap_or_else(|| Instant::now() + FOREVER);
+    timeout_at(deadline, future)
 }
+
+/// As good as no deadline: thirty years.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A panic of user code.
 #[derive(Debug)]

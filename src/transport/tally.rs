@@ -1,7 +1,6 @@
 //! The connections of a factory: those that live, and what went over those that have ended.
 
-use super::{Stats, WebSocket};
-use std::collections::HashMap;
+use super::{ById, Stats, WebSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Lists connections and adds up what goes over them.
@@ -10,7 +9,7 @@ pub(crate) struct Tally(Mutex<Listed>);
 
 #[derive(Debug, Default)]
 struct Listed {
-    live: HashMap<u64, WebSocket>,
+    live: ById<WebSocket>,
     past: Stats,
 }
 

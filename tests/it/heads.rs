@@ -1,7 +1,7 @@
 //! How heads are found among the octets that come in (RFC 9112).
 
 use motorway::handshake::server;
-use motorway::handshake::{HeadLimits, HeadReader};
+use motorway::handshake::{HandshakeError, HeadLimits, HeadReader};
 use motorway::{ClientOptions, Peer, ServerOptions};
 
 use crate::handshake_server::{UPGRADE, read};
@@ -94,6 +94,40 @@ fn one_wrong_octet_is_never_fatal() {
             // `read` compares what comes of it at once and octet by octet.
             if let Ok(Some((head, _))) = read(&octets, HeadLimits::default()) {
                 drop(server::check(head, &options, Peer::Unknown));
+            }
+        }
+    }
+}
+
+/// RFC 9112 §2.2 and RFC 9110 §5.5: wherever they stand, and however the head comes in.
+#[test]
+fn stray_line_ends_and_nuls_are_refused_wherever_they_stand() {
+    let head = UPGRADE.as_bytes();
+    for at in 0..head.len() {
+        for stray in [b'\r', b'\n', 0] {
+            let mut octets = head.to_vec();
+            octets.insert(at, stray);
+            // A line end is one only as a whole; two of them end the head before its time.
+            let splits = octets.windows(4).position(|four| four == b"\r\n\r\n");
+            if splits != Some(octets.len() - 4) {
+                continue;
+            }
+            for step in [1, 7, octets.len()] {
+                let mut reader = HeadReader::new(HeadLimits::default());
+                let steps = (1..=octets.len().div_ceil(step)).map(|n| (n * step).min(octets.len()));
+                let fault = steps
+                    .map(|end| reader.request(&octets[..end]))
+                    .find_map(Result::err);
+                let fault = fault.unwrap_or_else(|| panic!("{stray:#x} at {at}, by {step}"));
+                assert!(
+                    matches!(
+                        fault,
+                        HandshakeError::BareLineEnd
+                            | HandshakeError::Nul
+                            | HandshakeError::MalformedHead
+                    ),
+                    "{fault:?}: {stray:#x} at {at}, by {step}"
+                );
             }
         }
     }

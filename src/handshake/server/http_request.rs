@@ -108,9 +108,8 @@ impl HttpRequest {
     }
 
     /// Sets what the route found in the path.
-    pub(crate) fn with_path_params(mut self, params: Vec<(String, String)>) -> Self {
+    pub(crate) fn set_path_params(&mut self, params: Vec<(String, String)>) {
         self.path_params = params;
-        self
     }
 
     /// Returns the headers.

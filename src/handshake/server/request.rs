@@ -94,9 +94,8 @@ impl ConnectionRequest {
 
     /// Sets what the route found in the path.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for routers"))]
-    pub(crate) fn with_path_params(mut self, params: Vec<(String, String)>) -> Self {
-        self.http = self.http.with_path_params(params);
-        self
+    pub(crate) fn set_path_params(&mut self, params: Vec<(String, String)>) {
+        self.http.set_path_params(params);
     }
 
     /// Returns the headers.

@@ -12,11 +12,13 @@ pub(super) struct Target<'a> {
 
 /// Takes a target apart: a path, or a whole URL (RFC 6455 §4.1), without a fragment.
 pub(super) fn parse(target: &str) -> Result<Target<'_>, HandshakeError> {
-    if target.contains('#') || !target.bytes().all(|octet| octet.is_ascii_graphic()) {
+    let is_valid = |octet: u8| octet.is_ascii_graphic() && octet != b'#';
+    if !target.bytes().all(is_valid) {
         return Err(HandshakeError::InvalidTarget);
     }
-    let (authority, resource) = match target.split_once("://") {
-        Some((scheme, rest)) if !target.starts_with('/') => {
+    let absolute = (!target.starts_with('/')).then(|| target.split_once("://"));
+    let (authority, resource) = match absolute.flatten() {
+        Some((scheme, rest)) => {
             let scheme = scheme.to_ascii_lowercase();
             if !["http", "https", "ws", "wss"].contains(&scheme.as_str()) {
                 return Err(HandshakeError::InvalidTarget);
