@@ -239,7 +239,8 @@ impl Pattern {
         };
         // A wildcard stands for something that is valid there, so `x` in its place must be too.
         let is_host = authority(&host.replace('*', "x")).is_some_and(|(_, port)| port.is_none());
-        if !is_scheme(&scheme.replace('*', "x")) || !is_host {
+        // Files have no origin that could be told from others, and so match nothing here.
+        if !is_scheme(&scheme.replace('*', "x")) || !is_host || scheme == "file" {
             return None;
         }
         let port = match port {

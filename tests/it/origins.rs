@@ -177,6 +177,8 @@ fn bad_patterns_are_refused() {
         "",
         "example.com",
         "*.example.com",
+        "file://*",
+        "https://example.com:000080",
         "https://",
         "https://example.com/",
         "https://example.com/path",
