@@ -250,3 +250,29 @@ fn one_line_has_unsafe_code() {
         .collect();
     assert_eq!(files, [(src().join("message/text.rs"), 1)]);
 }
+
+/// The tests that a text names, as path and name: each in backquotes, with two colons between.
+fn named_tests(text: &str) -> Vec<(&str, &str)> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let named = quoted.filter(|quoted| quoted.starts_with("tests/"));
+    named.filter_map(|named| named.split_once("::")).collect()
+}
+
+#[test]
+fn every_guarantee_of_security_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let (_, guarantees) = text.split_once("## Guarantees").unwrap();
+    let (guarantees, _) = guarantees.split_once("\n## ").unwrap();
+    for number in 1..=16 {
+        let (_, guarantee) = guarantees.split_once(&format!("\n{number}. ")).unwrap();
+        let next = guarantee.find(&format!("\n{}. ", number + 1));
+        let tests = named_tests(&guarantee[..next.unwrap_or(guarantee.len())]);
+        assert!(!tests.is_empty(), "guarantee {number} names no test");
+        for (path, name) in tests {
+            let source = fs::read_to_string(root.join(path)).unwrap();
+            let exists = source.contains(&format!("fn {name}("));
+            assert!(exists, "{path} has no test {name}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ mod wire;
 
 pub(crate) use heads::HeadLog;
 #[cfg(feature = "tokio")]
-pub(crate) use observation::{Interest, Observation, span, tell_observer};
+pub(crate) use observation::{Interest, Observation, shortened, span, tell_observer};
 pub use trace::{Trace, disable_trace, enable_trace, enable_trace_with};
 #[cfg(feature = "blocking")]
 pub(crate) use trace::{Tracer, tracer};

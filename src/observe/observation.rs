@@ -140,6 +140,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Cuts what a peer chose to a length that may stand in every line of a log: 256 characters.
+pub(crate) fn shortened(text: &str) -> &str {
+    let end = text.char_indices().nth(256).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
 /// Makes the span of a connection; what the opening handshake is to tell is recorded in it then.
 pub(crate) fn span(connection: u64, peer: &Peer) -> Span {
     use tracing::field::Empty;

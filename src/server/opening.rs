@@ -13,7 +13,7 @@ use crate::connection::{DeflateSettings, Receiver, Sender};
 use crate::error::{Error, Result};
 use crate::handshake::server::{self, ConnectionDeny, ConnectionRequest};
 use crate::handshake::{Agreed, TransportDetails};
-use crate::observe::{HeadLog, Interest, Observation, Timings, next_id, span};
+use crate::observe::{HeadLog, Interest, Observation, Timings, next_id, shortened, span};
 use crate::peer::Peer;
 use crate::socket::set_up;
 use crate::transport::{Driver, Facts, Stream, WebSocket, masking_key, tcp_below};
@@ -171,7 +171,8 @@ impl<C: Carrier> Opening<C> {
     ) -> Result<Opened<C::Stream, P>> {
         self.span = span(self.id, self.details.peer());
         if !self.span.is_disabled() {
-            self.span.record("path", server::path_of(&arrived.head));
+            let path = server::path_of(&arrived.head);
+            self.span.record("path", path.map(shortened));
         }
         let span = self.span.clone();
         let opening = self.open(making, arrived, counted);

@@ -9,5 +9,8 @@ mod deflate;
 mod floods;
 mod frames;
 mod handshake;
+mod process;
 mod tcp;
+#[cfg(feature = "rustls")]
+mod tls;
 mod world;
