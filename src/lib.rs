@@ -66,7 +66,7 @@ pub use options::{
     AllowedOrigins, ClientOptions, DeflateOptions, DeflateStrategy, OptionsError,
     PerMessageDeflateError, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
     PerMessageDeflateResponse, PerMessageDeflateResponseAccept, Proxy, ProxyScheme, ProxyServer,
-    ServerOptions,
+    RateLimit, ServerOptions,
 };
 pub use peer::Peer;
 #[cfg(feature = "json")]

@@ -33,6 +33,8 @@ pub enum CloseCause {
     UnfinishedMessage,
     /// Something took too long.
     Timeout(TimeoutKind),
+    /// The peer sent more than `rate_limit` allows.
+    RateLimit,
     /// The peer dropped TCP without a close frame.
     Dropped,
     /// The stream failed.
@@ -210,6 +212,7 @@ impl std::fmt::Display for CloseCause {
             Self::Panic => f.write_str("a callback panicked"),
             Self::UnfinishedMessage => f.write_str("a message was left unfinished"),
             Self::Timeout(kind) => write!(f, "{kind}"),
+            Self::RateLimit => f.write_str("the peer sent more than it may"),
             Self::Dropped => f.write_str("the peer dropped the connection without a close frame"),
             Self::Io(error) => write!(f, "the stream failed: {error}"),
             Self::Aborted => f.write_str("this end aborted"),

@@ -1,10 +1,12 @@
 //! What a receiver has counted, for the counters of its driver.
 
+#[cfg(feature = "tokio")]
 use super::inflate::Squeeze;
 use super::{MessageKind, Receiver};
 
 impl Receiver {
     /// Returns how many frames of messages came after their first, and what compression did.
+    #[cfg(feature = "tokio")]
     pub(crate) fn counts(&self) -> (u64, Squeeze) {
         let inflation = self.message.inflation.as_ref();
         let squeeze = inflation.map(|inflation| inflation.squeeze);

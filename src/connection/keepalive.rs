@@ -1,10 +1,12 @@
-//! Deadlines: automatic pings, writes that stall, and the closing handshake.
+//! Deadlines: automatic pings, writes that stall, the closing handshake, and what `watch` adds.
 //!
 //! Time is an argument, so nothing here sleeps: [`Timers::poll_timeout`] says when to call
 //! [`Timers::handle_timeout`], and that says what is due.
 
 use super::rules::AutoPing;
+use super::watch::{Progress, Watch};
 use super::{Role, Rules, State};
+use crate::close::CloseCode;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,23 @@ pub enum TimeoutKind {
     AutoPing,
     /// The peer took nothing of what was to be sent; see `write_stall_timeout`.
     WriteStall,
+    /// Neither end has sent data; see `idle_timeout`.
+    Idle,
+    /// The connection was as old as it may get; see `max_lifetime`.
+    Lifetime,
+    /// A message did not arrive as a whole; see `message_timeout`.
+    Message,
+}
+
+impl TimeoutKind {
+    /// Returns the code that the connection is closed with, where it is closed and not dropped.
+    pub(crate) fn close_code(self, role: Role) -> CloseCode {
+        match (self, role) {
+            (Self::Lifetime, Role::Server) => CloseCode::SERVICE_RESTART,
+            (Self::Message, _) => CloseCode::POLICY_VIOLATION,
+            _ => CloseCode::GOING_AWAY,
+        }
+    }
 }
 
 impl fmt::Display for TimeoutKind {
@@ -32,6 +51,9 @@ impl fmt::Display for TimeoutKind {
             Self::ServerConnectionDrop => "server did not drop the connection in time",
             Self::AutoPing => "peer did not answer a ping in time",
             Self::WriteStall => "peer took nothing of what was to be sent in time",
+            Self::Idle => "no data for too long",
+            Self::Lifetime => "connection has reached its age",
+            Self::Message => "message did not arrive in time",
         })
     }
 }
@@ -43,6 +65,13 @@ pub enum Due {
     Ping(Vec<u8>),
     /// Drop the connection.
     Timeout(TimeoutKind),
+    /// Begin the closing handshake: with 1001, or with 1012 where a server's connection has reached
+    /// its age.
+    Close(TimeoutKind),
+    /// Fail the connection, with 1008.
+    Fail(TimeoutKind),
+    /// Fail the connection, with 1008: the peer has sent more than it may.
+    Exceeded,
 }
 
 /// The deadlines of one connection.
@@ -61,6 +90,7 @@ struct Rare {
     excused: bool,
     /// When a peer that takes nothing is given up.
     stall: Option<Instant>,
+    watch: Option<Box<Watch>>,
 }
 
 #[derive(Debug)]
@@ -94,7 +124,14 @@ impl Timers {
                 excused: false,
             })
         });
-        Self { rare: None, ping }
+        let watch = Watch::new(rules, now);
+        let rare = watch.is_some().then(|| {
+            Box::new(Rare {
+                watch,
+                ..Rare::default()
+            })
+        });
+        Self { rare, ping }
     }
 
     /// Tells whether [`received`](Self::received) has any use for being called.
@@ -103,6 +140,29 @@ impl Timers {
         self.ping
             .as_ref()
             .is_some_and(|ping| ping.rules.restart_on_any_traffic)
+    }
+
+    /// Tells whether [`progressed`](Self::progressed) has any use for being called.
+    #[must_use]
+    pub fn watches_progress(&self) -> bool {
+        self.watch().is_some()
+    }
+
+    /// Takes note of how far the connection has got; to be called after each read and write, and
+    /// before [`handle_timeout`](Self::handle_timeout). Returns what is due at once.
+    pub fn progressed(&mut self, progress: &Progress, now: Instant) -> Option<Due> {
+        let watch = self.rare.as_mut()?.watch.as_mut()?;
+        watch.progressed(progress, now)
+    }
+
+    /// Tells whether the peer has sent so much that nothing is to be read for now.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.watch().is_some_and(Watch::is_throttled)
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        self.rare.as_ref()?.watch.as_deref()
     }
 
     /// Takes note that octets arrived.
@@ -174,6 +234,7 @@ impl Timers {
             None => (rules.close_timeout, TimeoutKind::ClosingHandshake),
         };
         let rare = self.rare.get_or_insert_default();
+        rare.watch = None;
         match rare.closing {
             Some((_, before)) if before == kind || drops.is_none() => {}
             _ => {
@@ -214,7 +275,8 @@ impl Timers {
                 (None, Some(expires)) => Some(expires),
                 (None, None) => Some(ping.next),
             });
-        [closing, stall, ping].into_iter().flatten().min()
+        let watch = self.watch().and_then(Watch::poll_timeout);
+        [closing, stall, ping, watch].into_iter().flatten().min()
     }
 
     /// Returns what is due; `random` fills the payload of a ping.
@@ -237,6 +299,11 @@ impl Timers {
                     return Some(Due::Timeout(TimeoutKind::WriteStall));
                 }
                 _ => {}
+            }
+            if let Some(watch) = &mut rare.watch
+                && let Some(due) = watch.handle_timeout(now, random)
+            {
+                return Some(due);
             }
         }
         let ping = self.ping.as_mut().filter(|ping| ping.paused.is_none())?;
@@ -293,7 +360,7 @@ const LATE: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Adds to a point in time; one that is too far away is never reached, a century will do.
-fn after(time: Instant, duration: Duration) -> Instant {
+pub(super) fn after(time: Instant, duration: Duration) -> Instant {
     let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     time.checked_add(duration).unwrap_or(time + century)
 }

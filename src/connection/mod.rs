@@ -43,7 +43,6 @@
 mod assemble;
 mod closing;
 mod compressed;
-#[cfg(feature = "tokio")]
 mod counts;
 mod error;
 mod inflate;
@@ -60,6 +59,7 @@ mod scan;
 mod send;
 mod short;
 mod state;
+mod watch;
 
 pub use assemble::MessageKind;
 pub use closing::{CloseCause, CloseInfo, Endpoint};
@@ -79,13 +79,17 @@ pub use send::{Compress, MaskingKeys, Sender};
 pub(crate) use short::Short;
 pub use short::ShortSend;
 pub use state::State;
+pub use watch::Progress;
 
-use crate::close::CloseFrame;
+use crate::close::{CloseCode, CloseFrame};
 use crate::message::Message;
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What is said to a peer that sends more than `rate_limit` allows.
+pub(crate) const TOO_MUCH: &str = "sent more than allowed";
 
 /// One end of an open connection, to be driven by hand. See [how to drive](self#how-to-drive).
 #[derive(Debug)]
@@ -102,6 +106,7 @@ pub struct Connection {
     /// Whether the peer has closed its side of the stream behind that.
     has_ended: bool,
     happenings: VecDeque<Happening>,
+    progress: Progress,
     closed: bool,
 }
 
@@ -136,6 +141,7 @@ impl Connection {
             is_decoding: false,
             has_ended: false,
             happenings: VecDeque::new(),
+            progress: Progress::default(),
             closed: false,
         }
     }
@@ -151,6 +157,7 @@ impl Connection {
     /// bad peer is an outcome, not an error of the caller: it shows in the output and in the events.
     pub fn receive(&mut self, input: &mut BytesMut, now: Instant) {
         self.timers.received(now);
+        self.progress.octets_received += input.len() as u64;
         self.arrived = now;
         self.is_decoding = true;
         match self.receiver.is_finished() {
@@ -166,6 +173,7 @@ impl Connection {
             Ok((None, _)) => {
                 self.input.clear();
                 self.is_decoding = false;
+                self.watch(self.arrived);
             }
             Ok((Some(event), rest)) => {
                 let taken = before - rest.len();
@@ -181,7 +189,25 @@ impl Connection {
         }
     }
 
+    /// Measures the connection by its limits.
+    fn watch(&mut self, now: Instant) {
+        if self.timers.watches_progress() {
+            self.progress.is_partial = self.receiver.under_way().is_some();
+            self.progress.is_busy = self.is_decoding;
+            self.progress.sent += self.output.take_framed().payload;
+            let due = self.timers.progressed(&self.progress, now);
+            self.obey(due, now);
+        }
+    }
+
     fn handle(&mut self, event: Event<'static>, now: Instant) {
+        match &event {
+            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {
+                self.progress.controls_received += 1;
+            }
+            Event::Message(_) | Event::MessageEnd => self.progress.messages_received += 1,
+            _ => {}
+        }
         match &event {
             Event::Ping(payload) => {
                 // Not sent once the connection is closing, and then not needed.
@@ -203,11 +229,15 @@ impl Connection {
 
     fn fail(&mut self, error: ProtocolError, now: Instant) {
         let frame = CloseFrame::new(error.close_code(), error.to_string());
+        self.fail_with(frame, CloseCause::Protocol(error), now);
+    }
+
+    fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause, now: Instant) {
         self.sender
-            .fail(Some(frame), CloseCause::Protocol(error), &mut self.output);
+            .fail(Some(frame), cause.clone(), &mut self.output);
         self.closing(now);
         if self.receiver.rules().fail_by_drop {
-            self.end(CloseCause::Protocol(error));
+            self.end(cause);
         }
     }
 
@@ -230,13 +260,35 @@ impl Connection {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.watch(now);
         let sender = &mut self.sender;
-        match self.timers.handle_timeout(now, &mut || sender.random()) {
+        let due = self.timers.handle_timeout(now, &mut || sender.random());
+        self.obey(due, now);
+    }
+
+    fn obey(&mut self, due: Option<Due>, now: Instant) {
+        let role = self.receiver.rules().role;
+        match due {
             Some(Due::Ping(payload)) => {
                 // Fails only if the connection is closing, and then no ping is wanted.
                 let _ = self.sender.ping(&payload, &mut self.output);
             }
             Some(Due::Timeout(kind)) => self.end(CloseCause::Timeout(kind)),
+            Some(Due::Close(kind)) => {
+                let frame = CloseFrame::new(kind.close_code(role), kind.to_string());
+                // Fails only with a code that must not be sent.
+                let _ = self.close_because(frame, CloseCause::Timeout(kind), now);
+            }
+            Some(Due::Fail(kind)) => {
+                let frame = CloseFrame::new(kind.close_code(role), kind.to_string());
+                self.receiver.finish();
+                self.fail_with(frame, CloseCause::Timeout(kind), now);
+            }
+            Some(Due::Exceeded) => {
+                let frame = CloseFrame::new(CloseCode::POLICY_VIOLATION, TOO_MUCH);
+                self.receiver.finish();
+                self.fail_with(frame, CloseCause::RateLimit, now);
+            }
             None => {}
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Made from the options of a factory once and shared by all of its connections.
 
-use crate::options::{ClientOptions, CommonOptions, ServerOptions};
+use crate::options::{ClientOptions, CommonOptions, RateLimit, ServerOptions};
 use std::time::Duration;
 
 /// Which end of the connection this is.
@@ -77,6 +77,14 @@ pub struct Rules {
     pub drop_timeout: Option<Duration>,
     /// How long the peer may take nothing of what is to be sent.
     pub write_stall: Option<Duration>,
+    /// How long neither end may send data.
+    pub idle_timeout: Option<Duration>,
+    /// How long the connection may live.
+    pub max_lifetime: Option<Duration>,
+    /// How long a message may take to arrive.
+    pub message_timeout: Option<Duration>,
+    /// How much the peer may send each second.
+    pub rate_limit: Option<RateLimit>,
     /// Automatic pings, if any.
     pub auto_ping: Option<AutoPing>,
     /// Whether reads and writes are logged. By those who make them: the engine logs nothing.
@@ -134,6 +142,10 @@ impl Rules {
             close_timeout: options.close_handshake_timeout,
             drop_timeout: None,
             write_stall: options.write_stall_timeout,
+            idle_timeout: options.idle_timeout,
+            max_lifetime: options.max_lifetime,
+            message_timeout: options.message_timeout,
+            rate_limit: options.rate_limit,
             auto_ping: options.auto_ping_interval.map(|interval| AutoPing {
                 interval,
                 timeout: options.auto_ping_timeout,

@@ -111,6 +111,54 @@ macro_rules! shared_setters {
             self
         }
 
+        /// Sets after how long without data a connection is closed, with close code 1001; zero or
+        /// `None` for never.
+        ///
+        /// Data are messages and parts of them, in either direction. Pings and pongs are none, whoever
+        /// sends them: they tell that the peer lives, for which there is `auto_ping_interval`, not that
+        /// anybody uses the connection. As long as a callback runs, the connection is in use.
+        /// [`TimeoutKind::Idle`](crate::connection::TimeoutKind::Idle). Default: off.
+        #[must_use]
+        pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.idle_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets after how long a connection is closed, whatever it does: a server closes with 1012, a
+        /// client with 1001; zero or `None` for never.
+        ///
+        /// Each connection has between 90 and 100 % of it, drawn evenly, so that those which came
+        /// together do not come back together. For servers that are replaced, loads that are to be
+        /// balanced anew, and tokens that expire.
+        /// [`TimeoutKind::Lifetime`](crate::connection::TimeoutKind::Lifetime). Default: off.
+        #[must_use]
+        pub fn max_lifetime(mut self, time: impl Into<Option<Duration>>) -> Self {
+            self.common.max_lifetime = on(time.into());
+            self
+        }
+
+        /// Sets how long a message may take to arrive, from the header of its first frame to the end of
+        /// its last; zero or `None` for ever.
+        ///
+        /// One that takes longer fails the connection with close code 1008. The time does not run while
+        /// a callback does, nor while reading pauses for another reason of ours. With pieces of messages
+        /// received as they come, it is for all of a message, too.
+        /// [`TimeoutKind::Message`](crate::connection::TimeoutKind::Message). Default: off.
+        #[must_use]
+        pub fn message_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+            self.common.message_timeout = on(timeout.into());
+            self
+        }
+
+        /// Sets how much the peer may send each second; see [`RateLimit`](crate::RateLimit).
+        ///
+        /// Not with `blocking`. Default: no limit.
+        #[must_use]
+        pub fn rate_limit(mut self, limit: impl Into<Option<super::RateLimit>>) -> Self {
+            self.common.rate_limit = limit.into();
+            self
+        }
+
         /// Sets `TCP_NODELAY`, which sends small messages without delay; ignored where there is
         /// no TCP.
         ///

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{DeflateOptions, ExtraHeaders, OptionsError, is_token};
+use super::{DeflateOptions, ExtraHeaders, OptionsError, RateLimit, is_token};
 
 /// The options of either side; see the setters for what they mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,10 @@ pub(crate) struct CommonOptions {
     pub(crate) open_handshake_timeout: Option<Duration>,
     pub(crate) close_handshake_timeout: Option<Duration>,
     pub(crate) write_stall_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) message_timeout: Option<Duration>,
+    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) tcp_no_delay: bool,
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) tcp_user_timeout: Option<Duration>,
@@ -59,6 +63,7 @@ impl CommonOptions {
         self.validate_durations()?;
         self.validate_head()?;
         self.validate_protocols()?;
+        self.rate_limit.map_or(Ok(()), |limit| limit.validate())?;
         self.per_message_deflate
             .map_or(Ok(()), |deflate| deflate.validate())
     }
@@ -86,6 +91,9 @@ impl CommonOptions {
         duration("open_handshake_timeout", self.open_handshake_timeout)?;
         duration("close_handshake_timeout", self.close_handshake_timeout)?;
         duration("write_stall_timeout", self.write_stall_timeout)?;
+        duration("idle_timeout", self.idle_timeout)?;
+        duration("max_lifetime", self.max_lifetime)?;
+        duration("message_timeout", self.message_timeout)?;
         duration("auto_ping_interval", self.auto_ping_interval)?;
         duration("auto_ping_timeout", self.auto_ping_timeout)?;
         let (keepalive, user) = (self.tcp_keepalive, self.tcp_user_timeout);
@@ -155,6 +163,10 @@ impl Default for CommonOptions {
             open_handshake_timeout: Some(Duration::from_secs(5)),
             close_handshake_timeout: Some(Duration::from_secs(5)),
             write_stall_timeout: Some(Duration::from_secs(60)),
+            idle_timeout: None,
+            max_lifetime: None,
+            message_timeout: None,
+            rate_limit: None,
             tcp_no_delay: true,
             tcp_keepalive: None,
             tcp_user_timeout: None,

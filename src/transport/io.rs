@@ -4,6 +4,7 @@ use super::WebSocket;
 use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
 use super::shared::Order;
+use super::watch::Stage;
 use crate::connection::{CloseCause, Due, Receiver, Timers};
 use crate::error::HandlerResult;
 use std::pin::Pin;
@@ -50,7 +51,7 @@ pub(super) struct Io<S> {
     pub(super) class: SizeClass,
     pub(super) timers: Timers,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
     pub(super) ahead: Option<Box<Lookahead>>,
 }
 
@@ -97,7 +98,7 @@ impl<S: Stream> Io<S> {
 
     /// Waits for what the driver can go on with, while everything due is done.
     pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
-        self.drive(context);
+        self.drive(context, Stage::Reading);
         if let Some(ahead) = &mut self.ahead {
             if ahead.len() > 0 {
                 return Poll::Ready(Turn::Input(ahead.take().into()));
@@ -116,6 +117,10 @@ impl<S: Stream> Io<S> {
             // has said all may have shut down its side of TCP, and read on.
             return Poll::Pending;
         }
+        if self.timers.is_throttled() {
+            self.timers.pause(now());
+            return Poll::Pending;
+        }
         // One connection that always has something to do must not keep others from running.
         let proceed = ready!(poll_proceed(context));
         let turn = ready!(self.poll_read(context));
@@ -129,7 +134,7 @@ impl<S: Stream> Io<S> {
     /// Goes on with everything but the callback, which waits; `rest` is what it has left of the
     /// input. Returns whether the callback is to be dropped.
     pub(super) fn meanwhile(&mut self, context: &mut Context<'_>, rest: &[u8]) -> bool {
-        self.drive(context);
+        self.drive(context, Stage::Working);
         if self.ahead.is_none() && !rest.is_empty() && self.stream.is_some() {
             let (ahead, seen) = Lookahead::new(&self.receiver, rest);
             self.ahead = Some(ahead);
@@ -163,7 +168,7 @@ impl<S: Stream> Io<S> {
             self.receive_close(frame);
         }
         if holds || self.ws.0.has_work() || self.ws.0.is_closing() {
-            self.drive(context);
+            self.drive(context, Stage::Working);
         }
         self.killed
     }
@@ -188,17 +193,20 @@ impl<S: Stream> Io<S> {
         match poll_proceed(context) {
             Poll::Ready(proceed) => {
                 proceed.made_progress();
-                Poll::Ready(())
+                match self.timers.watches_progress() {
+                    true => self.poll_unthrottled(context),
+                    false => Poll::Ready(()),
+                }
             }
             Poll::Pending => {
-                self.drive(context);
+                self.drive(context, Stage::Working);
                 Poll::Pending
             }
         }
     }
 
     /// Does everything that is due but reading.
-    fn drive(&mut self, context: &mut Context<'_>) {
+    pub(super) fn drive(&mut self, context: &mut Context<'_>, stage: Stage) {
         self.register(context);
         self.flush(context);
         if self.ws.0.has_work() {
@@ -206,6 +214,9 @@ impl<S: Stream> Io<S> {
         }
         if self.stream.is_none() {
             return;
+        }
+        if self.timers.watches_progress() {
+            self.watch(stage);
         }
         self.poll_timers(context);
         if self.stream.is_some() && self.ws.0.is_closing() {
@@ -266,29 +277,19 @@ impl<S: Stream> Io<S> {
         let due = self
             .timers
             .handle_timeout(now(), &mut super::websocket::random_payload);
-        match due {
-            Some(Due::Ping(payload)) => {
-                self.ws.0.command(|half| {
-                    // Not sent once the connection is closing, and then not needed.
-                    if half.sender.ping(&payload, &mut half.output).is_ok() {
-                        half.sent_ping(payload, None);
-                    }
-                    half.ping_after = half.buffered();
-                });
-            }
-            Some(Due::Timeout(kind)) => {
-                if let Some(frame) = self
-                    .ahead
-                    .as_mut()
-                    .and_then(|ahead| ahead.held_close.take())
-                {
-                    self.receive_close(frame);
-                    self.flush(context);
-                }
-                self.abort(CloseCause::Timeout(kind));
-            }
-            None => {}
+        let Some(due) = due else {
+            return;
+        };
+        if matches!(due, Due::Timeout(_))
+            && let Some(frame) = self
+                .ahead
+                .as_mut()
+                .and_then(|ahead| ahead.held_close.take())
+        {
+            self.receive_close(frame);
+            self.flush(context);
         }
+        self.obey(due);
     }
 }
 

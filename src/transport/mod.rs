@@ -37,6 +37,7 @@ mod shared;
 mod tally;
 mod telling;
 mod waiters;
+mod watch;
 mod websocket;
 mod writer;
 

@@ -69,7 +69,10 @@ impl<S: Stream> Io<S> {
         if finished || self.receiver.is_finished() || self.stream.is_none() {
             return 0;
         }
-        let window = RECEIVE_WINDOW.saturating_sub(rest + kept);
+        let window = match self.timers.is_throttled() {
+            true => 0,
+            false => RECEIVE_WINDOW.saturating_sub(rest + kept),
+        };
         match window {
             0 => self.timers.pause(now()),
             _ => self.resume_timers(context),

@@ -69,4 +69,6 @@ mod tunnels;
 #[cfg(test)]
 mod utf8;
 #[cfg(test)]
+mod watch;
+#[cfg(test)]
 mod ways;

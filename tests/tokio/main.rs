@@ -36,6 +36,8 @@ mod http;
 mod io;
 #[cfg(test)]
 mod io_through;
+#[cfg(test)]
+mod limits;
 mod observe;
 #[cfg(test)]
 mod observed;
