@@ -108,7 +108,6 @@ impl Output {
     }
 
     /// Takes the counts of what was put in since they were taken last.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for its driver"))]
     pub(crate) fn take_framed(&mut self) -> Framed {
         std::mem::take(&mut self.framed)
     }

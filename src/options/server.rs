@@ -38,6 +38,7 @@ pub struct ServerOptions {
     pub(crate) allowed_origins: Result<AllowedOrigins, OptionsError>,
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
+    pub(crate) max_handshaking: Option<u32>,
     pub(crate) trust_x_forwarded_for: u32,
     pub(crate) trust_forwarded: u32,
     pub(crate) proxy_protocol: Result<Networks, OptionsError>,
@@ -157,6 +158,20 @@ impl ServerOptions {
     #[must_use]
     pub fn max_connections(mut self, connections: impl Into<Option<u32>>) -> Self {
         self.max_connections = connections.into();
+        self
+    }
+
+    /// Sets how many connections of a server may be without a whole request at a time, its TLS
+    /// handshake included, so that a crowd that opens connections and says nothing keeps nobody out.
+    ///
+    /// Where there are as many, the oldest makes room for the next: it is dropped if it had a second,
+    /// and if none had, the next waits until one had, and those behind it in the queue of the system
+    /// (`backlog`). Without it each has all of `open_handshake_timeout`. Who waits for `on_connect`
+    /// does not count, nor what is served without a listener; not with `blocking`. At least 1; a few
+    /// thousand suit machines that serve many. Default: off.
+    #[must_use]
+    pub fn max_handshaking(mut self, connections: impl Into<Option<u32>>) -> Self {
+        self.max_handshaking = connections.into();
         self
     }
 
@@ -318,6 +333,10 @@ impl ServerOptions {
             let error = OptionsError::value("max_connections", 0, "at least 1, or None");
             return Err(error);
         }
+        if self.max_handshaking == Some(0) {
+            let error = OptionsError::value("max_handshaking", 0, "at least 1, or None");
+            return Err(error);
+        }
         if !(1..=65_535).contains(&self.backlog) {
             let error = OptionsError::value("backlog", self.backlog, "1 to 65535");
             return Err(error);
@@ -357,6 +376,7 @@ impl Default for ServerOptions {
             allowed_origins: Ok(AllowedOrigins::default()),
             allow_null_origin: None,
             max_connections: None,
+            max_handshaking: None,
             trust_x_forwarded_for: 0,
             trust_forwarded: 0,
             proxy_protocol: Ok(Networks::default()),

@@ -1,14 +1,12 @@
 //! Streams that were accepted, and what is between them and the opening handshake.
 
 use super::lifecycle::Counted;
+use super::lobby::Seat;
 #[cfg(feature = "rustls")]
 use super::{factory::Settings, failure::report, lifecycle::Lifecycle};
 use crate::address::{Layer, ListenAddress};
-#[cfg(feature = "rustls")]
 use crate::connection::TimeoutKind;
-#[cfg(feature = "rustls")]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 #[cfg(feature = "rustls")]
 use crate::handshake::HandshakeError;
 use crate::handshake::TransportDetails;
@@ -34,6 +32,8 @@ pub(super) struct Incoming<S> {
     pub(super) timings: Timings,
     /// Lets a shutdown wait for it already, where it runs by itself.
     pub(super) token: Option<TaskTrackerToken>,
+    /// Its place among those that have not sent their request yet, where these are counted.
+    pub(super) seat: Option<Seat>,
 }
 
 impl<S> Incoming<S> {
@@ -48,6 +48,7 @@ impl<S> Incoming<S> {
             since,
             timings,
             token: None,
+            seat: None,
         }
     }
 }
@@ -111,10 +112,11 @@ pub(super) async fn secure<S: Stream>(
     let secured = tokio::select! {
         biased;
         secured = securing => secured,
+        () = Seat::evicted(incoming.seat.as_ref()) => Ok(Err(too_slow())),
         // Without TLS there is no way to tell the client.
         () = lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
     };
-    let secured = secured.unwrap_or(Err(Error::Timeout(TimeoutKind::OpeningHandshake)));
+    let secured = secured.unwrap_or(Err(too_slow()));
     let stream = secured.inspect_err(|error| report(&settings, incoming.details.peer(), error))?;
     let mut timings = incoming.timings;
     timings.track(Moment::Tls);
@@ -125,7 +127,12 @@ pub(super) async fn secure<S: Stream>(
         since: incoming.since,
         timings,
         token: incoming.token,
+        seat: incoming.seat,
     })
+}
+
+pub(super) fn too_slow() -> Error {
+    Error::Timeout(TimeoutKind::OpeningHandshake)
 }
 
 /// Tells whether the peer is one of the trusted; one that another proxy told is not.

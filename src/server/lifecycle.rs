@@ -1,5 +1,6 @@
 //! Which connections a server has, and how they are told to end.
 
+use super::lobby::Lobby;
 use crate::close::{CloseCode, CloseFrame};
 use crate::connection::{CloseInfo, SendError};
 use crate::handshake::HandshakeError;
@@ -19,6 +20,7 @@ pub(super) struct Lifecycle {
     /// The deadline of the shutdown has passed.
     pub(super) killed: CancellationToken,
     pub(super) tasks: TaskTracker,
+    pub(super) lobby: Arc<Lobby>,
     open: Mutex<Open>,
 }
 

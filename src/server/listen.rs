@@ -240,6 +240,14 @@ async fn accept_loop(
         match accepted {
             Ok(accepted) => {
                 pause = SHORTEST_PAUSE;
+                if let Some(limit) = factory.settings().options.max_handshaking {
+                    // Whoever comes after this one waits where the system lets it wait.
+                    tokio::select! {
+                        biased;
+                        () = lifecycle.draining.cancelled() => {}
+                        () = lifecycle.lobby.room(limit) => {}
+                    }
+                }
                 serve(accepted, at, &security, (&factory, &lifecycle));
             }
             Err(error) if concerns_one_connection(&error) => {}
@@ -284,6 +292,9 @@ fn serve_stream<S: Stream>(
 ) {
     let mut incoming = Incoming::new(stream, details, factory.counter().count());
     incoming.token = Some(lifecycle.tasks.token());
+    if factory.settings().options.max_handshaking.is_some() {
+        incoming.seat = Some(lifecycle.lobby.seat());
+    }
     let (factory, lifecycle) = (Arc::clone(factory), Arc::clone(lifecycle));
     match security {
         Security::None => spawn(factory.serve(lifecycle, ready(Ok(incoming)))),

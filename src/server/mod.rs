@@ -14,6 +14,7 @@ mod lifecycle;
 mod listen;
 #[cfg(feature = "rustls")]
 mod listen_tls;
+mod lobby;
 #[cfg(feature = "hyper")]
 mod mounted;
 mod opened;

@@ -6,6 +6,7 @@ use super::factory::{FactoryShared, Settings};
 use super::failure::{never_opened, report};
 use super::incoming::Incoming;
 use super::lifecycle::{Counted, Counter, Lifecycle, Served};
+use super::lobby::Seat;
 use super::opened::{Listed, Opened, run_opened};
 use super::protocol::ServerHandler;
 use super::reading::Arrived;
@@ -99,6 +100,8 @@ pub(super) struct Opening<C> {
     pub(super) timings: Timings,
     pub(super) deadline: Option<Instant>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// Kept until the request is read.
+    pub(super) seat: Option<Seat>,
     /// Lets a shutdown wait for the opening.
     _token: TaskTrackerToken,
 }
@@ -121,6 +124,7 @@ impl<C: Carrier> Opening<C> {
             timings: incoming.timings,
             settings,
             deadline: timeout.map(|time| incoming.since + time),
+            seat: incoming.seat,
             _token: (incoming.token).unwrap_or_else(|| lifecycle.tasks.token()),
             lifecycle,
         };

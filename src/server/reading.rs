@@ -1,9 +1,9 @@
 //! The head of a request on a stream of our own.
 
 use super::failure::gone;
-use super::incoming::is_among;
+use super::incoming::{is_among, too_slow};
+use super::lobby::Seat;
 use super::opening::Opening;
-use crate::connection::TimeoutKind;
 use crate::error::{Error, Result};
 use crate::handshake::{HandshakeError, HeadLimits, HeadReader, RequestHead, server};
 use crate::observe::Moment;
@@ -59,10 +59,12 @@ impl<S: Stream> Opening<S> {
         let read = tokio::select! {
             biased;
             read = reading => read,
+            () = Seat::evicted(self.seat.as_ref()) => Ok(Err(too_slow())),
             () = self.lifecycle.draining.cancelled() => Ok(Err(HandshakeError::ShuttingDown.into())),
         };
+        self.seat = None;
         match read {
-            Err(_) => Err(Error::Timeout(TimeoutKind::OpeningHandshake)),
+            Err(_) => Err(too_slow()),
             Ok(Ok(Read {
                 head,
                 octets,

@@ -356,6 +356,7 @@ impl Serve for Router {
                 since: incoming.since,
                 timings: incoming.timings,
                 token: incoming.token,
+                seat: incoming.seat,
             };
             let (mut opening, counted) = Opening::new(self.settings(), lifecycle, incoming);
             let found = self.find(&mut opening, &counted).await;

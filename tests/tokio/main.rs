@@ -27,6 +27,8 @@ mod forwarded;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod half_open;
+#[cfg(test)]
 mod handle;
 #[cfg(test)]
 mod handler;
