@@ -75,6 +75,12 @@ pub struct Rules {
     pub close_timeout: Option<Duration>,
     /// How long a client waits for the server to drop TCP after the closing handshake.
     pub drop_timeout: Option<Duration>,
+    /// Above how many buffered octets senders wait; nothing below the driver looks at it.
+    pub send_high_water: usize,
+    /// With how many buffered octets they go on.
+    pub send_low_water: usize,
+    /// How many octets are read ahead while a callback waits.
+    pub receive_window: usize,
     /// How long the peer may take nothing of what is to be sent.
     pub write_stall: Option<Duration>,
     /// How long neither end may send data.
@@ -141,6 +147,9 @@ impl Rules {
             echo_close: options.echo_close_code_reason,
             close_timeout: options.close_handshake_timeout,
             drop_timeout: None,
+            send_high_water: options.send_high_water,
+            send_low_water: options.send_low_water,
+            receive_window: options.receive_window,
             write_stall: options.write_stall_timeout,
             idle_timeout: options.idle_timeout,
             max_lifetime: options.max_lifetime,

@@ -76,6 +76,11 @@ impl Sender {
         }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Returns how far the closing handshake has come.
     #[must_use]
     pub fn state(&self) -> State {

@@ -1,7 +1,7 @@
 //! What becomes of publications for a connection that does not keep up.
 
 use crate::close::{CloseCode, CloseFrame};
-use crate::transport::HIGH_WATER;
+use crate::options::HIGH_WATER;
 
 /// What becomes of publications for a connection whose peer reads too slowly.
 ///
@@ -77,7 +77,8 @@ impl Overflow {
     }
 
     /// Sets how many octets may wait to be written before this comes into effect: 0 to 262,144
-    /// (256 KiB), which is the default; more counts as that.
+    /// (256 KiB), which is the default; more counts as that, and as the option `send_high_water` of the
+    /// connection.
     #[must_use]
     pub fn above(mut self, octets: usize) -> Self {
         self.above = octets.min(HIGH_WATER);

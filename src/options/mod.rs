@@ -38,4 +38,6 @@ pub(crate) use networks::Networks;
 pub(crate) use origin::{Asked, Verdict};
 pub(crate) use rate_limit::Excess;
 pub(crate) use shared::CommonOptions;
+#[cfg(feature = "tokio")]
+pub(crate) use shared::HIGH_WATER;
 pub(crate) use token::{is_token, is_token_octet};

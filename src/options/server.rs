@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use super::compression::{OfferPolicy, PerMessageDeflateOffer, PerMessageDeflateOfferAccept};
 use super::setters::shared_setters;
 use super::shared::{header_text, on};
-use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsError};
+use super::{AllowedOrigins, CommonOptions, DeflateOptions, Networks, OptionsError, RateLimit};
 
 /// The options of a server.
 ///
@@ -68,6 +68,51 @@ impl ServerOptions {
             autobahn_status: true,
             ..Self::default()
         }
+    }
+
+    /// Returns options for a server that anybody may connect to: the defaults, with the limits on that
+    /// depend on the application there.
+    ///
+    /// - messages and frames of at most 1 MiB, in at most 4,096 fragments, each message within 60
+    ///   seconds;
+    /// - a ping every 30 seconds, and 20 seconds for its answer;
+    /// - 30 seconds for a peer that takes nothing;
+    /// - at most 1,024 connections whose request has not come yet (`max_handshaking`), with heads of at
+    ///   most 16 KiB and 64 headers;
+    /// - 200 messages, 1 MiB and 20 control frames a second, in bursts of 5 seconds' worth, beyond which
+    ///   reading pauses.
+    ///
+    /// How many connections there may be (`max_connections`), which origins (`allowed_origins`) and
+    /// which proxies are to be trusted only you know; [a page](crate::guide::public) is about that.
+    ///
+    /// ```
+    /// use motorway::ServerOptions;
+    ///
+    /// let options = ServerOptions::public_server()
+    ///     .max_connections(10_000)
+    ///     .allowed_origins(["https://example.com"]);
+    /// options.validate()?;
+    /// # Ok::<(), motorway::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn public_server() -> Self {
+        let seconds = Duration::from_secs;
+        let rates = RateLimit::pause()
+            .messages(200)
+            .octets(1 << 20)
+            .control_frames(20);
+        Self::default()
+            .max_message_payload_size(1 << 20)
+            .max_frame_payload_size(1 << 20)
+            .max_fragments(4096)
+            .message_timeout(seconds(60))
+            .auto_ping_interval(seconds(30))
+            .auto_ping_timeout(seconds(20))
+            .write_stall_timeout(seconds(30))
+            .max_handshaking(1024)
+            .max_header_size(16 << 10)
+            .max_headers(64)
+            .rate_limit(rates.burst(seconds(5)))
     }
 
     shared_setters!();

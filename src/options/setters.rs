@@ -111,6 +111,41 @@ macro_rules! shared_setters {
             self
         }
 
+        /// Sets above how many octets that wait to be written `send` waits, in octets.
+        ///
+        /// The last message is queued whole, so that as much more may be buffered as that has. What is to
+        /// become of messages instead, where waiting is no use, is for `try_send`, which fails then, and
+        /// for the `Overflow` of a hub, which drops the newest or the oldest or
+        /// closes. Not with `blocking`, where sending waits for the stream. Default: 262,144 (256 KiB).
+        #[must_use]
+        pub fn send_high_water(mut self, octets: usize) -> Self {
+            self.common.send_high_water = octets;
+            self
+        }
+
+        /// Sets with how many octets that still wait to be written those go on that wait in `send`, and
+        /// `on_drain` is called, in octets.
+        ///
+        /// At most `send_high_water`; set it lower, too, where that is below the default of this. Not
+        /// with `blocking`. Default: 65,536 (64 KiB).
+        #[must_use]
+        pub fn send_low_water(mut self, octets: usize) -> Self {
+            self.common.send_low_water = octets;
+            self
+        }
+
+        /// Sets how many octets are read ahead while a callback waits, in octets; with more, TCP pushes
+        /// back.
+        ///
+        /// What is read ahead is looked through for control frames: pings are answered and the peer's
+        /// close is seen. With 0 nothing is read, and the peer is not heard until the callback returns.
+        /// Not with `blocking`. Default: 262,144 (256 KiB).
+        #[must_use]
+        pub fn receive_window(mut self, octets: usize) -> Self {
+            self.common.receive_window = octets;
+            self
+        }
+
         /// Sets after how long without data a connection is closed, with close code 1001; zero or
         /// `None` for never.
         ///

@@ -21,6 +21,9 @@ pub(crate) struct CommonOptions {
     pub(crate) open_handshake_timeout: Option<Duration>,
     pub(crate) close_handshake_timeout: Option<Duration>,
     pub(crate) write_stall_timeout: Option<Duration>,
+    pub(crate) send_high_water: usize,
+    pub(crate) send_low_water: usize,
+    pub(crate) receive_window: usize,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) message_timeout: Option<Duration>,
@@ -78,6 +81,11 @@ impl CommonOptions {
             if value == Some(0) {
                 return Err(OptionsError::value(option, 0, "at least 1, or None"));
             }
+        }
+        let (low, high) = (self.send_low_water, self.send_high_water);
+        if low > high {
+            let error = OptionsError::value("send_low_water", low, "at most send_high_water");
+            return Err(error);
         }
         if !(4..=125).contains(&self.auto_ping_size) {
             let size = self.auto_ping_size;
@@ -163,6 +171,9 @@ impl Default for CommonOptions {
             open_handshake_timeout: Some(Duration::from_secs(5)),
             close_handshake_timeout: Some(Duration::from_secs(5)),
             write_stall_timeout: Some(Duration::from_secs(60)),
+            send_high_water: HIGH_WATER,
+            send_low_water: 64 << 10,
+            receive_window: 256 << 10,
             idle_timeout: None,
             max_lifetime: None,
             message_timeout: None,
@@ -186,6 +197,9 @@ impl Default for CommonOptions {
         }
     }
 }
+
+/// Above how many octets that are buffered `send` waits, unless said otherwise.
+pub(crate) const HIGH_WATER: usize = 256 << 10;
 
 /// Takes a duration of zero for "off", as Autobahn does.
 pub(super) fn on(duration: Option<Duration>) -> Option<Duration> {

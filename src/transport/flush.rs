@@ -2,7 +2,6 @@
 
 use super::cork;
 use super::io::{Io, Stream, add, now};
-use super::shared::LOW_WATER;
 use super::waiters::Wish;
 use crate::connection::{CloseCause, Output, Squeeze};
 use crate::observe::Direction;
@@ -121,7 +120,7 @@ impl<S: Stream> Io<S> {
             self.timers.ping_progressed(now());
         }
         let mut waiting = Vec::new();
-        if half.buffered() <= LOW_WATER {
+        if half.buffered() <= self.receiver.rules().send_low_water {
             self.notices.drained |= std::mem::take(&mut half.was_full);
             waiting = half.waiters.take(Wish::Room);
         }

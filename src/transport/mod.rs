@@ -59,7 +59,7 @@ pub(crate) use opening::{
 };
 pub(crate) use random::{masking_key, octets as random_octets};
 pub use sending::{Sending, UncompressedSending};
-pub(crate) use shared::{Facts, HIGH_WATER};
+pub(crate) use shared::Facts;
 pub(crate) use tally::{Entry, Tally};
 pub use websocket::WebSocket;
 pub use writer::MessageWriter;

@@ -71,7 +71,7 @@ impl<S: Stream> Io<S> {
         }
         let window = match self.timers.is_throttled() {
             true => 0,
-            false => RECEIVE_WINDOW.saturating_sub(rest + kept),
+            false => (self.receiver.rules().receive_window).saturating_sub(rest + kept),
         };
         match window {
             0 => self.timers.pause(now()),
@@ -170,6 +170,3 @@ impl Half {
         answered.map_or_else(Vec::new, |last| self.pings.drain(..=last).collect())
     }
 }
-
-/// How many octets are read ahead while a callback waits.
-const RECEIVE_WINDOW: usize = 256 << 10;

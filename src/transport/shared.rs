@@ -22,11 +22,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// `send` waits while more octets than this are buffered.
-pub(crate) const HIGH_WATER: usize = 256 << 10;
-/// Those who wait go on when no more octets than this are buffered.
-pub(crate) const LOW_WATER: usize = 64 << 10;
-
 /// From how many pings on that wait for their answers the oldest automatic one is forgotten.
 const PINGS: usize = 64;
 /// Above how many unwritten octets pings are answered by the newest only.
@@ -242,7 +237,8 @@ impl Shared {
     pub(super) fn queue_short(&self, message: &Message<'_>) -> bool {
         self.flags.load(Ordering::Acquire) == PLAIN
             && cork::with(self.id, |output| {
-                output.len() <= HIGH_WATER && self.short.write(message, random::masking_key, output)
+                output.len() <= self.rules.send_high_water
+                    && self.short.write(message, random::masking_key, output)
             })
     }
 
@@ -255,7 +251,7 @@ impl Shared {
         check_size(&self.rules, message.len() as u64).map_err(Refused::Never)?;
         let mut message = Some(message);
         cork::with(self.id, |output| {
-            if output.len() > HIGH_WATER {
+            if output.len() > self.rules.send_high_water {
                 return false;
             }
             if let Some(message) = message.take() {
@@ -381,7 +377,7 @@ impl Half {
     /// Checks that no more is buffered than may be.
     pub(super) fn check_room(&mut self) -> Result<(), SendError> {
         let buffered = self.buffered();
-        if buffered > HIGH_WATER && self.sender.state().is_open() {
+        if buffered > self.sender.rules().send_high_water && self.sender.state().is_open() {
             self.was_full = true;
             return Err(SendError::Full { buffered });
         }
@@ -390,7 +386,7 @@ impl Half {
 
     /// Tells whether those who wait for room are to try again.
     pub(super) fn has_room(&self) -> bool {
-        !self.sender.state().is_open() || self.buffered() <= HIGH_WATER
+        !self.sender.state().is_open() || self.buffered() <= self.sender.rules().send_high_water
     }
 
     /// Tells the same for those who also wait for the end of a message that is sent in parts.

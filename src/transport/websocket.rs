@@ -54,7 +54,8 @@ impl WebSocket {
         Self(Arc::new(Shared::new(facts, sender, rules)))
     }
 
-    /// Sends a message: waits while more than 256 KiB are buffered, then queues all of it at once.
+    /// Sends a message: waits while more than 256 KiB are buffered (`send_high_water`), then queues all
+    /// of it at once.
     ///
     /// # Errors
     ///

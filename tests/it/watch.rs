@@ -134,3 +134,29 @@ fn limits_outside_of_their_range_are_refused() {
         new().rate_limit(limit).validate().unwrap();
     }
 }
+
+#[test]
+fn what_is_for_the_public_is_valid_and_stricter() {
+    let options = ServerOptions::public_server();
+    options.validate().unwrap();
+    let (public, usual) = (
+        Rules::server(&options),
+        Rules::server(&ServerOptions::default()),
+    );
+    assert!(public.max_message < usual.max_message && public.max_frame < usual.max_frame);
+    assert!(public.max_fragments < usual.max_fragments);
+    assert!(public.rate_limit.is_some() && public.auto_ping.is_some());
+    assert!(public.message_timeout.is_some() && public.write_stall < usual.write_stall);
+}
+
+#[test]
+fn marks_that_do_not_fit_each_other_are_refused() {
+    let error = ServerOptions::default().send_high_water(1000).validate();
+    assert_eq!(error.unwrap_err().option(), "send_low_water");
+    let options = ClientOptions::default();
+    options
+        .send_high_water(0)
+        .send_low_water(0)
+        .validate()
+        .unwrap();
+}

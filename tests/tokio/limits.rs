@@ -1,7 +1,7 @@
 //! What the limits of a connection do: time without data, time in all, time for a message, and
 //! how much may come each second.
 
-use crate::probe::{Pieces, Session, What, both_ends, echo, probe, quiet};
+use crate::probe::{Log, PIPE, Pieces, Session, What, both_ends, echo, probe, quiet};
 use crate::wire::{Wire, settle};
 use motorway::{CloseCause, CloseInfo, RateLimit, TimeoutKind};
 use std::time::Duration;
@@ -305,4 +305,64 @@ async fn who_is_read_slowly_is_not_blamed_for_it() {
         );
         assert!(session.ws().is_open());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_wait_and_go_on_where_the_options_say() {
+    for end in both_ends!(|options| options.send_high_water(1000).send_low_water(100)) {
+        let (mut session, _) = end.open_on(&quiet(), tokio::io::duplex(10), "").await;
+        let ws = session.ws();
+        ws.send(vec![0; 900]).await.unwrap();
+        ws.try_send(vec![0; 900]).unwrap();
+        settle().await;
+        // More than a thousand wait.
+        assert!(ws.buffered() > 1000);
+        assert!(ws.try_send("x").is_err());
+        let sending = tokio::spawn({
+            let ws = ws.clone();
+            async move { ws.send("x").await }
+        });
+        let before = ws.buffered();
+        session.peer.octets(before - 200).await;
+        settle().await;
+        assert!(ws.buffered() > 100 && !sending.is_finished());
+        session.peer.octets(150).await;
+        settle().await;
+        assert!(sending.is_finished());
+        assert_eq!(session.log.count("drain"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_much_is_read_ahead_as_the_options_say() {
+    for (window, room) in [(0, PIPE), (1000, PIPE), (100_000, 10)] {
+        for end in both_ends!(|options| options.receive_window(window)) {
+            let stuck = probe(|what| async move {
+                match what {
+                    What::Message(..) => std::future::pending().await,
+                    _ => Ok(()),
+                }
+            });
+            let (mut session, _) = end.open_on(&stuck, tokio::io::duplex(room), "").await;
+            session.peer.text("sticks").await;
+            settle().await;
+            let before = session.ws().stats().octets_received;
+            let writing = tokio::spawn(async move {
+                session.peer.send(Wire::binary(vec![0; 60_000])).await;
+                session.peer.send(Wire::ping("heard?")).await;
+                session.peer.frame().await.payload
+            });
+            settle().await;
+            let ahead = session_octets(&session.log) - before;
+            assert_eq!(ahead == 0, window == 0, "{ahead}");
+            assert!(ahead <= window.try_into().unwrap(), "{ahead} of {window}");
+            if window > 60_100 {
+                assert_eq!(writing.await.unwrap(), b"heard?");
+            }
+        }
+    }
+}
+
+fn session_octets(log: &Log) -> u64 {
+    log.ws().stats().octets_received
 }
