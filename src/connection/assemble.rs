@@ -285,6 +285,12 @@ impl Assembler {
         Payload::from(std::mem::take(&mut self.body).freeze())
     }
 
+    /// Returns how much memory the body takes.
+    #[cfg(feature = "tokio")]
+    pub(super) fn capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
     pub(super) fn has_body(&self) -> bool {
         !self.body.is_empty()
     }

@@ -35,6 +35,8 @@ pub enum CloseCause {
     Timeout(TimeoutKind),
     /// The peer sent more than `rate_limit` allows.
     RateLimit,
+    /// All connections held more than `memory_budget` allows, and this one the most.
+    MemoryBudget,
     /// The peer dropped TCP without a close frame.
     Dropped,
     /// The stream failed.
@@ -213,6 +215,7 @@ impl std::fmt::Display for CloseCause {
             Self::UnfinishedMessage => f.write_str("a message was left unfinished"),
             Self::Timeout(kind) => write!(f, "{kind}"),
             Self::RateLimit => f.write_str("the peer sent more than it may"),
+            Self::MemoryBudget => f.write_str("this end was short of memory"),
             Self::Dropped => f.write_str("the peer dropped the connection without a close frame"),
             Self::Io(error) => write!(f, "the stream failed: {error}"),
             Self::Aborted => f.write_str("this end aborted"),

@@ -13,6 +13,12 @@ impl Receiver {
         (self.message.continuations, squeeze.unwrap_or_default())
     }
 
+    /// Returns how much memory the message takes that has begun.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn held(&self) -> usize {
+        self.message.capacity()
+    }
+
     /// Returns the kind of the message that has begun, if one has.
     pub(crate) fn under_way(&self) -> Option<MessageKind> {
         self.message.kind

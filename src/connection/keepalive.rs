@@ -72,6 +72,8 @@ pub enum Due {
     Fail(TimeoutKind),
     /// Fail the connection, with 1008: the peer has sent more than it may.
     Exceeded,
+    /// Fail the connection, with 1013, and free what it holds: all connections hold too much.
+    Shed,
 }
 
 /// The deadlines of one connection.
@@ -159,6 +161,16 @@ impl Timers {
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.watch().is_some_and(Watch::is_throttled)
+    }
+
+    /// Says whom to wake when this connection has to give up what it holds.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn woken_by(&mut self, waker: &std::task::Waker) {
+        if let Some(rare) = &mut self.rare
+            && let Some(watch) = &mut rare.watch
+        {
+            watch.woken_by(waker);
+        }
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -345,7 +357,7 @@ impl PingTimer {
 }
 
 /// Puts off a deadline that is noticed late, once; tells whether it did.
-fn excuse(excused: &mut bool, deadline: &mut Instant, now: Instant) -> bool {
+pub(super) fn excuse(excused: &mut bool, deadline: &mut Instant, now: Instant) -> bool {
     if *excused || now.saturating_duration_since(*deadline) <= LATE {
         return false;
     }

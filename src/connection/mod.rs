@@ -41,6 +41,7 @@
 //! ```
 
 mod assemble;
+mod budget;
 mod closing;
 mod compressed;
 mod counts;
@@ -284,6 +285,8 @@ impl Connection {
                 self.receiver.finish();
                 self.fail_with(frame, CloseCause::Timeout(kind), now);
             }
+            // Nobody who drives a connection by hand says what it holds.
+            Some(Due::Shed) => self.end(CloseCause::MemoryBudget),
             Some(Due::Exceeded) => {
                 let frame = CloseFrame::new(CloseCode::POLICY_VIOLATION, TOO_MUCH);
                 self.receiver.finish();

@@ -2,7 +2,9 @@
 //!
 //! Made from the options of a factory once and shared by all of its connections.
 
+use super::budget::Budget;
 use crate::options::{ClientOptions, CommonOptions, RateLimit, ServerOptions};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which end of the connection this is.
@@ -91,6 +93,8 @@ pub struct Rules {
     pub message_timeout: Option<Duration>,
     /// How much the peer may send each second.
     pub rate_limit: Option<RateLimit>,
+    /// What all connections with these rules may hold together.
+    pub(crate) budget: Option<Arc<Budget>>,
     /// Automatic pings, if any.
     pub auto_ping: Option<AutoPing>,
     /// Whether reads and writes are logged. By those who make them: the engine logs nothing.
@@ -112,6 +116,9 @@ impl Rules {
         Self {
             incoming_mask,
             mask_outgoing: options.mask_server_frames,
+            budget: options
+                .memory_budget
+                .map(|limit| Arc::new(Budget::new(limit))),
             ..Self::common(Role::Server, &options.common)
         }
     }
@@ -155,6 +162,7 @@ impl Rules {
             max_lifetime: options.max_lifetime,
             message_timeout: options.message_timeout,
             rate_limit: options.rate_limit,
+            budget: None,
             auto_ping: options.auto_ping_interval.map(|interval| AutoPing {
                 interval,
                 timeout: options.auto_ping_timeout,

@@ -4,7 +4,8 @@
 //! Only connections that have such a limit have one of these. It is told how far the connection has
 //! got, and compares that with what it was told before.
 
-use super::keepalive::{Due, TimeoutKind, after};
+use super::budget::Share;
+use super::keepalive::{Due, TimeoutKind, after, excuse};
 use super::rules::Rules;
 use crate::options::{Excess, RateLimit};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub struct Progress {
     pub controls_received: u64,
     /// A number that differs whenever data were sent.
     pub sent: u64,
+    /// How many octets are held: of a message that has begun, and of what is to be sent.
+    pub buffered: u64,
     /// Whether a message has begun to arrive that has not ended.
     pub is_partial: bool,
     /// Whether what has arrived is not dealt with yet, so that the peer cannot be judged.
@@ -33,9 +36,12 @@ pub(super) struct Watch {
     lifetime: Option<Lifetime>,
     message: Option<Arriving>,
     meters: Option<Meters>,
+    share: Option<Share>,
     last: Progress,
     /// Since when this end is what waits.
     held: Option<Instant>,
+    /// A deadline was noticed late, and was put off for that.
+    excused: bool,
 }
 
 #[derive(Debug)]
@@ -94,11 +100,14 @@ impl Watch {
                 ends: None,
             }),
             meters: rules.rate_limit.map(|limit| Meters::new(limit, now)),
+            share: rules.budget.as_ref().map(Share::new),
             last: Progress::default(),
             held: None,
+            excused: false,
         };
         let is_idle = watch.idle.is_none() && watch.lifetime.is_none();
-        let watches = !is_idle || watch.message.is_some() || watch.meters.is_some();
+        let is_lenient = watch.message.is_none() && watch.meters.is_none();
+        let watches = !is_idle || !is_lenient || watch.share.is_some();
         watches.then(|| Box::new(watch))
     }
 
@@ -113,6 +122,7 @@ impl Watch {
         let holds = progress.is_busy || self.is_throttled();
         self.hold(holds, now);
         let is_same = last.messages_received == progress.messages_received;
+        self.excused &= is_same;
         let has_grown = progress.is_partial && last.octets_received != progress.octets_received;
         if let Some(idle) = &mut self.idle
             && (holds || was_held || !is_same || has_grown || last.sent != progress.sent)
@@ -126,7 +136,18 @@ impl Watch {
                 (true, _) => Some(after(now, message.timeout)),
             };
         }
-        exceeds.then_some(Due::Exceeded)
+        if exceeds {
+            return Some(Due::Exceeded);
+        }
+        let share = self.share.as_mut()?;
+        share.hold(progress.buffered).then_some(Due::Shed)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn woken_by(&mut self, waker: &std::task::Waker) {
+        if let Some(share) = &mut self.share {
+            share.woken_by(waker);
+        }
     }
 
     /// Stops the clock of the message that arrives, or lets it go on.
@@ -180,13 +201,20 @@ impl Watch {
         if self.held.is_some() {
             return None;
         }
-        let message = self.message.as_mut();
-        let late = message.and_then(|message| message.ends.take_if(|ends| *ends <= now));
-        if late.is_some() {
+        if let Some(message) = &mut self.message
+            && let Some(ends) = message.ends.as_mut().filter(|ends| **ends <= now)
+            && !excuse(&mut self.excused, ends, now)
+        {
+            self.message = None;
             return Some(Due::Fail(TimeoutKind::Message));
         }
-        let idle = self.idle.take_if(|idle| idle.ends <= now);
-        idle.map(|_| Due::Close(TimeoutKind::Idle))
+        if let Some(idle) = self.idle.as_mut().filter(|idle| idle.ends <= now)
+            && !excuse(&mut self.excused, &mut idle.ends, now)
+        {
+            self.idle = None;
+            return Some(Due::Close(TimeoutKind::Idle));
+        }
+        None
     }
 }
 

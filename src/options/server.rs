@@ -39,6 +39,7 @@ pub struct ServerOptions {
     pub(crate) allow_null_origin: Option<bool>,
     pub(crate) max_connections: Option<u32>,
     pub(crate) max_handshaking: Option<u32>,
+    pub(crate) memory_budget: Option<u64>,
     pub(crate) trust_x_forwarded_for: u32,
     pub(crate) trust_forwarded: u32,
     pub(crate) proxy_protocol: Result<Networks, OptionsError>,
@@ -220,6 +221,21 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many octets all connections of the factory may hold together: of messages that have
+    /// begun to arrive, of what was read ahead, and of what is to be sent; `None` lifts it.
+    ///
+    /// Where it is more, those that hold the most are failed with close code 1013 until the others
+    /// fit; one whose peer does not read what waits for it is dropped. Less than 4 KiB a connection is
+    /// not counted, nor messages that wait in a stream to be received, nor windows of compression.
+    /// Options that are set anew count anew. Not with `blocking`.
+    /// [`CloseCause::MemoryBudget`](crate::connection::CloseCause::MemoryBudget). At least 65,536.
+    /// Default: off.
+    #[must_use]
+    pub fn memory_budget(mut self, octets: impl Into<Option<u64>>) -> Self {
+        self.memory_budget = octets.into();
+        self
+    }
+
     /// Sets how many proxies in front of the server are trusted to add to `X-Forwarded-For`: the
     /// peer is then the address that many from the right, or the first if there are fewer.
     ///
@@ -382,6 +398,12 @@ impl ServerOptions {
             let error = OptionsError::value("max_handshaking", 0, "at least 1, or None");
             return Err(error);
         }
+        if let Some(octets) = self.memory_budget
+            && octets < LEAST_BUDGET
+        {
+            let error = OptionsError::value("memory_budget", octets, "at least 65536, or None");
+            return Err(error);
+        }
         if !(1..=65_535).contains(&self.backlog) {
             let error = OptionsError::value("backlog", self.backlog, "1 to 65535");
             return Err(error);
@@ -422,6 +444,7 @@ impl Default for ServerOptions {
             allow_null_origin: None,
             max_connections: None,
             max_handshaking: None,
+            memory_budget: None,
             trust_x_forwarded_for: 0,
             trust_forwarded: 0,
             proxy_protocol: Ok(Networks::default()),
@@ -439,6 +462,8 @@ impl Default for ServerOptions {
     }
 }
 
+/// A budget that one message of some size does not use up.
+const LEAST_BUDGET: u64 = 64 << 10;
 /// Autobahn's own.
 const FLASH_SOCKET_POLICY: &str = "<cross-domain-policy>\n     \
     <allow-access-from domain=\"*\" to-ports=\"*\" />\n</cross-domain-policy>\0";

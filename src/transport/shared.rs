@@ -339,7 +339,8 @@ impl Shared {
     /// Publishes what has changed; returns the driver to be woken if it does not know already that
     /// there is work: it looks again, under the lock, before it takes the sign away.
     fn publish_to_driver(&self, half: &Half) -> Option<Waker> {
-        let news = self.publish(half) || half.order.is_some();
+        // Where memory is counted, the driver has to hear of all that is buffered.
+        let news = self.publish(half) || half.order.is_some() || self.rules.budget.is_some();
         match news {
             true => half.driver.clone(),
             false => None,

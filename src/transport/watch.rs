@@ -20,6 +20,9 @@ impl<S: Stream> Io<S> {
     #[cold]
     pub(super) fn watch(&mut self, stage: Stage) {
         let progress = self.progress(stage);
+        if let Some(waker) = &self.waker {
+            self.timers.woken_by(waker);
+        }
         if let Some(due) = self.timers.progressed(&progress, now()) {
             self.obey(due);
         }
@@ -30,7 +33,8 @@ impl<S: Stream> Io<S> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let half = self.ws.0.lock();
         // What goes out slowly is data, too, but for the odd ping that waits alone.
-        let moved = match half.buffered() > PING {
+        let unsent = half.buffered();
+        let moved = match unsent > PING {
             true => count(&traffic.octets_sent),
             false => 0,
         };
@@ -41,6 +45,7 @@ impl<S: Stream> Io<S> {
             octets_received: count(&traffic.octets_received),
             messages_received: count(&traffic.messages_received),
             controls_received: count(&traffic.controls_received),
+            buffered: (unsent + kept + self.receiver.held()) as u64,
             sent: sent + count(&traffic.payload_sent) + moved,
             is_partial: self.receiver.under_way().is_some(),
             is_busy: stage == Stage::Working || kept > 0,
@@ -65,6 +70,14 @@ impl<S: Stream> Io<S> {
             Due::Fail(kind) => {
                 let frame = self.frame_of(kind);
                 self.give_up(frame, CloseCause::Timeout(kind));
+            }
+            Due::Shed => {
+                let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "short of memory");
+                self.give_up(frame, CloseCause::MemoryBudget);
+                // Behind so much the peer would see it too late, and this is what takes the memory.
+                if self.ws.0.lock().buffered() > STUCK {
+                    self.abort(CloseCause::MemoryBudget);
+                }
             }
             Due::Exceeded => {
                 let frame = CloseFrame::new(CloseCode::POLICY_VIOLATION, TOO_MUCH);
@@ -100,5 +113,7 @@ impl<S: Stream> Io<S> {
     }
 }
 
+/// More than this waits only for a peer that does not read.
+const STUCK: usize = 4 << 10;
 /// The most octets of a ping on the wire.
 const PING: usize = 2 + 4 + 125;

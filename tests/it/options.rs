@@ -52,6 +52,7 @@ fn sizes_outside_of_their_range_are_refused() {
         (new().max_headers(4097), "max_headers", "4097"),
         (new().max_connections(0), "max_connections", "0"),
         (new().max_handshaking(0), "max_handshaking", "0"),
+        (new().memory_budget(65_535), "memory_budget", "65535"),
         (new().external_port(0), "external_port", "0"),
         (new().versions([]), "versions", "[]"),
         (new().versions([13, 7]), "versions", "[13, 7]"),

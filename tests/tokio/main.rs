@@ -40,6 +40,8 @@ mod io;
 mod io_through;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod memory;
 mod observe;
 #[cfg(test)]
 mod observed;
