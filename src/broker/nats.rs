@@ -72,6 +72,10 @@ impl NatsBroker {
     ///
     /// Fails if no server can be reached or none accepts us, within 5 s each; the error names the
     /// address without user and password. Once connected, it stays so by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has made no broker.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, BrokerError> {
         Self::builder().connect(url).await
     }
@@ -193,6 +197,10 @@ impl NatsBrokerBuilder {
     /// # Errors
     ///
     /// As there; never if `retry_on_initial_connect` is among the options.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has made no broker.
     pub async fn connect(self, url: impl AsRef<str>) -> Result<NatsBroker, BrokerError> {
         let url = url.as_ref();
         let inbox = Arc::<Inbox>::default();

@@ -6,6 +6,14 @@ mod blocked;
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
+mod futures;
+#[cfg(test)]
+mod futures_all;
+#[cfg(test)]
+mod futures_outside;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
 #[path = "../tokio/probe.rs"]
 #[expect(dead_code, reason = "the tests of tokio need more")]
 mod probe;
@@ -13,6 +21,8 @@ mod probe;
 mod runtimes;
 #[cfg(test)]
 mod senders;
+#[cfg(test)]
+mod trickle;
 #[cfg(test)]
 #[path = "../tokio/wire.rs"]
 #[expect(dead_code, reason = "the tests of tokio need more")]

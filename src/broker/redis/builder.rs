@@ -101,6 +101,10 @@ impl RedisBrokerBuilder {
     /// # Errors
     ///
     /// As there, and if the server has no sharded channels, but is to use them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has made no broker.
     pub async fn connect(self, url: impl AsRef<str>) -> Result<RedisBroker, BrokerError> {
         let urls = url.as_ref();
         let links = self.links(urls).await;

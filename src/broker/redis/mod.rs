@@ -110,6 +110,10 @@ impl RedisBroker {
     /// Fails if the server cannot be reached or does not accept us within 5 s, or none of several does
     /// within 5 s each; the error names the addresses without user and password. Once connected, it
     /// stays so by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has made no broker.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, BrokerError> {
         Self::builder().connect(url).await
     }
