@@ -51,11 +51,19 @@ pub fn arguments() -> Result<(u16, Mode)> {
 /// # Errors
 /// Fails if the system has no threads to give.
 pub fn runtime() -> io::Result<Runtime> {
-    let mut builder = match std::env::var("RT").as_deref() {
-        Ok("multi") => Builder::new_multi_thread(),
-        _ => Builder::new_current_thread(),
-    };
-    builder.worker_threads(2).enable_all().build()
+    match std::env::var("RT").as_deref() {
+        Ok("multi") => runtime_of(2),
+        _ => Builder::new_current_thread().enable_all().build(),
+    }
+}
+
+/// A runtime of so many workers.
+///
+/// # Errors
+/// Fails if the system has no threads to give.
+pub fn runtime_of(workers: usize) -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).enable_all().build()
 }
 
 /// Serves each connection in a task of its own, for ever.
