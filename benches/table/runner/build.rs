@@ -27,6 +27,15 @@ pub(crate) fn build() -> Result<()> {
     ]);
     build.arg("--manifest-path").arg(manifest);
     build.arg("--target-dir").arg(target);
+    // What cargo says to a program that it runs; dependencies that look at it would be built anew.
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if told {
+            build.env_remove(name);
+        }
+    }
     match build.status()?.success() {
         true => Ok(()),
         false => Err("the servers could not be built".into()),
