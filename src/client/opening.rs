@@ -396,7 +396,7 @@ impl Opening {
             peer: peer.clone(),
             path: path(self.journey.url()).into(),
             subprotocol: agreed.subprotocol.map(Into::into),
-            opening,
+            opening: Facts::heads(opening),
             observation: Observation::new(rules, (self.id, peer), interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));

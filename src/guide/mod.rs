@@ -2,8 +2,8 @@
 //!
 //! For those who come from elsewhere, with old names and code beside new: [Autobahn](autobahn),
 //! [tokio-tungstenite](tokio_tungstenite), and with the feature `axum` `axum::extract::ws`. About one
-//! matter each: [what happens](observing), [running in public](public), [from one process to
-//! many](scaling), and with the feature `hyper` mounting in other servers.
+//! matter each: [what happens](observing), [running in public](public), [how large a machine must
+//! be](sizing), [from one process to many](scaling), and with the feature `hyper` mounting in other servers.
 
 #[doc = include_str!("autobahn.md")]
 pub mod autobahn {}
@@ -19,5 +19,7 @@ pub mod observing {}
 pub mod public {}
 #[doc = include_str!("scaling.md")]
 pub mod scaling {}
+#[doc = include_str!("sizing.md")]
+pub mod sizing {}
 #[doc = include_str!("tokio_tungstenite.md")]
 pub mod tokio_tungstenite {}

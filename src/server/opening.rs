@@ -263,7 +263,7 @@ impl<C: Carrier> Opening<C> {
             peer: self.details.peer().clone(),
             path: request.path().into(),
             subprotocol: agreed.subprotocol.map(Into::into),
-            opening: self.octets,
+            opening: Facts::heads(self.octets),
             observation: Observation::new(rules, named, interest),
         };
         let sender = Sender::new(Arc::clone(rules), deflate.as_ref(), Box::new(masking_key));

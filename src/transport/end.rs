@@ -3,8 +3,9 @@
 use super::any_stream::AnyStream;
 use super::cork;
 use super::io::{Io, Stream, now};
+use super::pings::Pings;
 use super::pool::{Lease, SizeClass};
-use super::shared::{Half, PendingPing, Shared};
+use super::shared::{Half, Shared};
 use super::waiters::Wish;
 use crate::close::CloseFrame;
 use crate::connection::{CloseCause, Output, ProtocolError, Role, State, Timers};
@@ -12,7 +13,6 @@ use crate::connection::{CloseCause, Output, ProtocolError, Role, State, Timers};
 use crate::tls::TlsStream;
 use socket2::SockRef;
 use std::any::Any;
-use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -240,7 +240,7 @@ struct Told {
     /// Payloads may have owners of their own, who do what they like when they are dropped.
     output: Output,
     /// Dropping what would answer them tells those who wait for pongs.
-    pings: VecDeque<PendingPing>,
+    pings: Pings,
 }
 
 impl Told {

@@ -18,7 +18,7 @@ impl<S: Stream> Io<S> {
     #[inline]
     pub(super) fn cork(&mut self) {
         if !self.corked {
-            self.corked = cork::take(self.ws.0.id);
+            self.corked = cork::take(self.ws.0.facts.id);
         }
     }
 

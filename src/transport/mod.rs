@@ -30,6 +30,7 @@ mod json;
 mod lookahead;
 mod offering;
 mod opening;
+mod pings;
 mod pool;
 mod read;
 mod sending;

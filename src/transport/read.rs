@@ -3,7 +3,7 @@
 use super::io::{Io, Stream, Turn, add, now};
 use super::lookahead::Lookahead;
 use super::pool::{Lease, SizeClass};
-use super::shared::{Half, PendingPing, Why};
+use super::shared::Why;
 use crate::connection::Ahead;
 use crate::observe::Direction;
 use bytes::BufMut;
@@ -150,7 +150,7 @@ impl<S: Stream> Io<S> {
             self.notices.auto_pong = Some(time);
             self.ws.0.tell_pong(time);
         }
-        let answered = self.ws.0.lock().take_answered(payload);
+        let answered = self.ws.0.lock().pings.take_answered(payload);
         for ping in answered {
             let Some(answer) = ping.answer else {
                 continue;
@@ -160,13 +160,5 @@ impl<S: Stream> Io<S> {
             // Nobody may be waiting for it any more.
             let _ = answer.send(time);
         }
-    }
-}
-
-impl Half {
-    /// Takes out the pings that are answered by a pong with this payload.
-    fn take_answered(&mut self, payload: &[u8]) -> Vec<PendingPing> {
-        let answered = self.pings.iter().position(|ping| ping.payload == payload);
-        answered.map_or_else(Vec::new, |last| self.pings.drain(..=last).collect())
     }
 }

@@ -4,6 +4,7 @@
 //! locked for moments, never across a system call or an await.
 
 use super::cork;
+use super::pings::Pings;
 use super::random;
 use super::waiters::{Waiters, Wish};
 use crate::close::CloseFrame;
@@ -14,23 +15,16 @@ use crate::connection::{
 use crate::message::Message;
 use crate::observe::{Observation, Stats};
 use crate::peer::Peer;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
 
-/// From how many pings on that wait for their answers the oldest automatic one is forgotten.
-const PINGS: usize = 64;
 /// Above how many unwritten octets pings are answered by the newest only.
 const PONG_BACKLOG: usize = 4 << 10;
 
 /// The shared part of one connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(super) id: u64,
     pub(super) facts: Facts,
     pub(super) rules: Arc<Rules>,
     flags: AtomicU8,
@@ -49,8 +43,16 @@ pub(crate) struct Facts {
     pub(crate) path: Box<str>,
     pub(crate) subprotocol: Option<Box<str>>,
     /// How many octets of heads were received and sent.
-    pub(crate) opening: (usize, usize),
+    pub(crate) opening: (u32, u32),
     pub(crate) observation: Option<Box<Observation>>,
+}
+
+impl Facts {
+    /// How many octets of heads there were; more than fit are as good as those.
+    pub(crate) fn heads((received, sent): (usize, usize)) -> (u32, u32) {
+        let octets = |octets| u32::try_from(octets).unwrap_or(u32::MAX);
+        (octets(received), octets(sent))
+    }
 }
 
 /// Counters that only the driver writes.
@@ -85,7 +87,7 @@ pub(super) struct Half {
     pub(super) driver: Option<Waker>,
     /// Those who wait to send, and those who wait for the end.
     pub(super) waiters: Waiters,
-    pub(super) pings: VecDeque<PendingPing>,
+    pub(super) pings: Pings,
     pub(super) messages_sent: u64,
     /// What was counted when the counters were reset.
     pub(super) baseline: Option<Box<Stats>>,
@@ -108,23 +110,6 @@ pub(super) struct HeldPongs {
 pub(super) enum Why {
     Answer,
     Own,
-}
-
-/// A ping that the application waits for, or an automatic one behind it.
-#[derive(Debug)]
-pub(super) struct PendingPing {
-    pub(super) payload: Vec<u8>,
-    pub(super) sent: Instant,
-    /// `None` for an automatic ping.
-    pub(super) answer: Option<oneshot::Sender<Duration>>,
-}
-
-impl PendingPing {
-    /// Tells whether anybody still waits for it.
-    fn is_awaited(&self) -> bool {
-        let answer = self.answer.as_ref();
-        answer.is_some_and(|answer| !answer.is_closed())
-    }
 }
 
 /// What the driver is told to do at once.
@@ -156,7 +141,6 @@ const DEAF: u8 = 8;
 impl Shared {
     pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<Rules>) -> Self {
         let shared = Self {
-            id: facts.id,
             facts,
             short: ShortSend::new(&rules),
             rules,
@@ -172,7 +156,7 @@ impl Shared {
                 ping_after: 0,
                 driver: None,
                 waiters: Waiters::default(),
-                pings: VecDeque::new(),
+                pings: Pings::default(),
                 messages_sent: 0,
                 baseline: None,
                 was_full: false,
@@ -236,7 +220,7 @@ impl Shared {
     #[inline(always)]
     pub(super) fn queue_short(&self, message: &Message<'_>) -> bool {
         self.flags.load(Ordering::Acquire) == PLAIN
-            && cork::with(self.id, |output| {
+            && cork::with(self.facts.id, |output| {
                 output.len() <= self.rules.send_high_water
                     && self.short.write(message, random::masking_key, output)
             })
@@ -250,7 +234,7 @@ impl Shared {
         }
         check_size(&self.rules, message.len() as u64).map_err(Refused::Never)?;
         let mut message = Some(message);
-        cork::with(self.id, |output| {
+        cork::with(self.facts.id, |output| {
             if output.len() > self.rules.send_high_water {
                 return false;
             }
@@ -271,7 +255,7 @@ impl Shared {
     /// Moves a full cork to the shared queue, where those who wait for room are woken.
     #[cold]
     fn share_cork(&self) {
-        if let Some((corked, messages)) = cork::split(self.id) {
+        if let Some((corked, messages)) = cork::split(self.facts.id) {
             self.update(|half| {
                 half.queue_first(corked);
                 half.messages_sent += messages;
@@ -398,32 +382,6 @@ impl Half {
     /// Tells whether nothing is buffered, or nobody is told of it any more.
     pub(super) fn is_written(&self) -> bool {
         !self.sender.state().is_open() || self.buffered() == 0
-    }
-
-    /// Takes note of a ping that was sent. An automatic one matters only behind others: the peer may
-    /// answer it alone, which answers those before it (RFC 6455 §5.5.3).
-    pub(super) fn sent_ping(
-        &mut self,
-        payload: Vec<u8>,
-        answer: Option<oneshot::Sender<Duration>>,
-    ) {
-        // Nobody waits for these any more, nor for one before them that their pong would answer.
-        while self.pings.front().is_some_and(|ping| !ping.is_awaited()) {
-            self.pings.pop_front();
-        }
-        if answer.is_none() && self.pings.is_empty() {
-            return;
-        }
-        let mut automatic = self.pings.iter().enumerate();
-        let automatic = automatic.find(|(_, ping)| ping.answer.is_none());
-        if let (true, Some((oldest, _))) = (self.pings.len() >= PINGS, automatic) {
-            self.pings.remove(oldest);
-        }
-        self.pings.push_back(PendingPing {
-            payload,
-            sent: Instant::now(),
-            answer,
-        });
     }
 
     /// Sends a pong; while an earlier one waits behind more than a little, only the newest is kept

@@ -64,9 +64,9 @@ impl WebSocket {
             messages_received,
             messages_sent: count(&traffic.messages_corked)
                 + half.messages_sent
-                + cork::messages(self.0.id),
-            opening_octets_received: opening.0 as u64,
-            opening_octets_sent: opening.1 as u64,
+                + cork::messages(self.0.facts.id),
+            opening_octets_received: u64::from(opening.0),
+            opening_octets_sent: u64::from(opening.1),
         }
     }
 
@@ -96,7 +96,7 @@ impl WebSocket {
 impl Shared {
     fn observed(&self) -> Observed<'_> {
         Observed::new(
-            (self.id, &self.facts.peer),
+            (self.facts.id, &self.facts.peer),
             &self.facts.path,
             self.facts.subprotocol.as_deref(),
         )

@@ -57,7 +57,7 @@ impl<S: Stream> Io<S> {
             Due::Ping(payload) => self.ws.0.command(|half| {
                 // Not sent once the connection is closing, and then not needed.
                 if half.sender.ping(&payload, &mut half.output).is_ok() {
-                    half.sent_ping(payload, None);
+                    half.pings.sent(payload, None);
                 }
                 half.ping_after = half.buffered();
             }),

@@ -210,7 +210,7 @@ impl WebSocket {
         let (answer, answered) = oneshot::channel();
         self.0.command(|half| {
             half.sender.ping(&payload, &mut half.output)?;
-            half.sent_ping(payload, Some(answer));
+            half.pings.sent(payload, Some(answer));
             Ok::<_, SendError>(())
         })?;
         answered.await.map_err(|_| SendError::Closed.into())
@@ -313,7 +313,7 @@ impl WebSocket {
     /// Returns how many octets wait to be written to the network.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.0.lock().buffered() + cork::len(self.0.id)
+        self.0.lock().buffered() + cork::len(self.0.facts.id)
     }
 
     /// Returns the most octets that a message may have.
@@ -324,7 +324,7 @@ impl WebSocket {
     /// Returns the number of the connection, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.0.id
+        self.0.facts.id
     }
 
     /// Returns who is at the other end.
@@ -375,7 +375,7 @@ impl WebSocket {
 
 impl PartialEq for WebSocket {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
+        self.0.facts.id == other.0.facts.id
     }
 }
 
@@ -383,7 +383,7 @@ impl Eq for WebSocket {}
 
 impl std::hash::Hash for WebSocket {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
+        self.0.facts.id.hash(state);
     }
 }
 
