@@ -200,8 +200,9 @@ async fn continuations_without_end_are_cut_off() {
             payload.len() * most / 1024,
             server.peak().saturating_sub(before),
         );
-        // The message, and once more while it grew.
-        assert!(grown < 2 * kept + 1024, "{grown} KiB for {kept}");
+        // The message, and once more while it grew; and buffers of its thread, and code that is met for
+        // the first time. An object for each frame would take 4 MiB and more.
+        assert!(grown < 2 * kept + 3072, "{grown} KiB for {kept}");
     }
 }
 
