@@ -107,6 +107,11 @@ fn has_token(
     let mut fault = HandshakeError::MissingHeader { name: text };
     let mut found = false;
     for value in headers.get_all(name) {
+        // Most have just this one, so that there is nothing to be taken apart.
+        if value.as_bytes().eq_ignore_ascii_case(token.as_bytes()) {
+            found = true;
+            continue;
+        }
         let items = ascii(value, text)?.as_bytes().split(|octet| *octet == b',');
         let mut items = items.map(<[u8]>::trim_ascii);
         found |= items.any(|item| item.eq_ignore_ascii_case(token.as_bytes()));

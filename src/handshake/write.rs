@@ -27,6 +27,13 @@ impl HeadWriter {
         head
     }
 
+    /// Starts the response that opens a connection.
+    pub(super) fn switching_protocols() -> Self {
+        let mut head = Self(Vec::with_capacity(512));
+        head.fixed("HTTP/1.1 101 Switching Protocols");
+        head
+    }
+
     /// Starts a response.
     pub(super) fn response(status: StatusCode, reason: &str) -> Self {
         let mut head = Self(Vec::with_capacity(512));
@@ -43,6 +50,12 @@ impl HeadWriter {
         self.text(name.as_bytes());
         self.0.extend_from_slice(b": ");
         self.text(value.as_ref());
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds lines of our own, in which nothing has to be looked for.
+    pub(super) fn fixed(&mut self, lines: &'static str) {
+        self.0.extend_from_slice(lines.as_bytes());
         self.0.extend_from_slice(b"\r\n");
     }
 

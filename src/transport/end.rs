@@ -17,7 +17,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::task::coop::poll_proceed;
@@ -86,6 +86,14 @@ impl<S: Stream> Io<S> {
         }
         // §7.1.1: the server closes TCP first; whoever fails a connection does so too.
         let first = self.receiver.rules().role == Role::Server || state == State::Failed;
+        if first && state == State::Complete && !self.shut_down && self.plain_tcp().is_some() {
+            if self.poll_linger(context).is_ready() {
+                // A peer that keeps to the protocol sends nothing behind its close frame, so that
+                // there is nothing to wait for: closing the socket ends it as cleanly.
+                self.end(CloseCause::Peer);
+            }
+            return;
+        }
         if let Some(stream) = &mut self.stream
             && first
             && !self.shut_down
@@ -100,20 +108,18 @@ impl<S: Stream> Io<S> {
                 Poll::Pending => return,
             }
         }
-        self.poll_linger(context);
+        let _ = self.poll_linger(context);
     }
 
     /// Reads and forgets until the peer closes, so that no unread octet turns our close frame into
-    /// a reset.
-    fn poll_linger(&mut self, context: &mut Context<'_>) {
+    /// a reset. Ready once nothing is left to be read for now.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while let Some(stream) = &mut self.stream {
-            let Poll::Ready(proceed) = poll_proceed(context) else {
-                return;
-            };
+            let proceed = ready!(poll_proceed(context));
             let mut lease = Lease::new(SizeClass::default());
             let mut buffer = ReadBuf::new(lease.space());
             match Pin::new(stream).poll_read(context, &mut buffer) {
-                Poll::Pending => return,
+                Poll::Pending => break,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => proceed.made_progress(),
                 // Reset or not, both close frames were exchanged. Cut off without the `close_notify`
                 // of TLS or not: the close frames have told all that it could.
@@ -125,6 +131,32 @@ impl<S: Stream> Io<S> {
                 }
             }
         }
+        Poll::Ready(())
+    }
+
+    /// Returns the socket if nothing lies between it and the connection, such as TLS.
+    fn plain_tcp(&self) -> Option<&TcpStream> {
+        (self.stream.as_ref()? as &dyn Any).downcast_ref()
+    }
+
+    /// Has the system wait with the last octets for the end of TCP, which follows at once: one
+    /// segment tells the peer of both. Returns whether it does.
+    pub(super) fn join_end(&self, last: &Output) -> bool {
+        let is_server = self.receiver.rules().role == Role::Server;
+        is_server && last.len() <= LAST_OCTETS && self.hold_back(true)
+    }
+
+    /// Holds back, or lets go, what does not fill a segment. The system lets it go by itself after
+    /// 200 ms.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn hold_back(&self, held: bool) -> bool {
+        let tcp = self.plain_tcp();
+        tcp.is_some_and(|tcp| SockRef::from(tcp).set_tcp_cork(held).is_ok())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn hold_back(&self, _: bool) -> bool {
+        false
     }
 
     /// Ends our side of the stream as the peer has ended its own; TLS asks for a `close_notify` of
@@ -190,6 +222,9 @@ impl<S: Stream> Io<S> {
         told.wake();
     }
 }
+
+/// More than this before the end of TCP is sent as ever: it fills segments, or nearly.
+const LAST_OCTETS: usize = 512;
 
 /// Shuts a stream down for writing; unlike tokio, tells of a TCP connection that is gone already.
 fn poll_shut_down<S: Stream>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>> {

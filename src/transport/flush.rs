@@ -3,7 +3,7 @@
 use super::cork;
 use super::io::{Io, Stream, add, now};
 use super::waiters::Wish;
-use crate::connection::{CloseCause, Output, Squeeze};
+use crate::connection::{CloseCause, Output, Squeeze, State};
 use crate::observe::Direction;
 use bytes::Buf;
 use std::io::{self, IoSlice};
@@ -84,7 +84,9 @@ impl<S: Stream> Io<S> {
             }
             half.in_flight = output.len();
             let squeeze = half.sender.take_squeeze();
+            let is_last = half.sender.state() == State::Complete;
             drop(half);
+            let joined = is_last && self.join_end(&output);
             self.count_frames(&mut output);
             if squeeze != Squeeze::default() {
                 let (plain, compressed) = &self.ws.0.traffic.deflated;
@@ -93,6 +95,9 @@ impl<S: Stream> Io<S> {
             }
             let written = self.write(context, &mut output);
             let blocked = !output.is_empty();
+            if joined && blocked {
+                self.hold_back(false);
+            }
             let more = self.requeue(output);
             match written {
                 Err(error) => return self.end(CloseCause::Io(Arc::new(error))),

@@ -302,6 +302,51 @@ async fn a_shutdown_is_clean_for_those_who_answer_and_not_for_others() {
     }
 }
 
+/// RFC 6455 §7.1.1: the server closes TCP first. Once both close frames are exchanged it owes the peer
+/// nothing, and waits for nothing.
+#[tokio::test]
+async fn a_server_waits_for_no_peer_that_keeps_tcp_open() {
+    for begins in [Endpoint::Local, Endpoint::Peer] {
+        let probe = quiet();
+        let (server, mut peer, ws) = listening(&probe).await;
+        if begins == Endpoint::Local {
+            ws.close(4000, "ours").await.unwrap();
+            assert_eq!(peer.frame().await, Wire::close(4000, "ours"));
+        }
+        let answered = std::time::Instant::now();
+        peer.send(Wire::close(4000, "ours")).await;
+        let info = within(ws.closed()).await;
+        // The closing handshake has five seconds, and the peer would get them.
+        assert!(answered.elapsed() < Duration::from_secs(4), "{info:?}");
+        assert_eq!((info.was_clean, info.closed_by), (true, begins));
+        while !server.connections().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        // The end is an end, and no reset.
+        if begins == Endpoint::Peer {
+            assert_eq!(peer.frame().await, Wire::close(4000, "ours"));
+        }
+        assert_eq!(peer.next().await, None);
+    }
+}
+
+/// What a peer has sent behind its close frame is read, or else it would turn our close frame into a
+/// reset.
+#[tokio::test]
+async fn what_came_behind_the_close_frame_makes_the_end_no_reset() {
+    for length in [1, 4088, 4096, 20_000] {
+        let (_server, mut peer, ws) = listening(&quiet()).await;
+        ws.send(vec![7; 50_000]).await.unwrap();
+        let mut octets = peer.encode(Wire::close(4000, "theirs"));
+        octets.resize(octets.len() + length, 0x81);
+        peer.write(octets).await;
+        assert_eq!(peer.frame().await, Wire::binary([7; 50_000]));
+        assert_eq!(peer.frame().await, Wire::close(4000, "theirs"), "{length}");
+        let info = within(ws.closed()).await;
+        assert!(info.was_clean, "{info:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_dropped_resets_its_connections() {
     let probe = quiet();

@@ -122,13 +122,12 @@ pub fn accept(
 
     let is_upgrade = request.http.method != Method::CONNECT;
     let mut head = match is_upgrade {
-        true => HeadWriter::response(StatusCode::SWITCHING_PROTOCOLS, "Switching Protocols"),
+        true => HeadWriter::switching_protocols(),
         false => HeadWriter::response(StatusCode::OK, "OK"),
     };
     server_header(&mut head, options);
     if is_upgrade {
-        head.header("Upgrade", "websocket");
-        head.header("Connection", "Upgrade");
+        head.fixed("Upgrade: websocket\r\nConnection: Upgrade");
     }
     head.headers(options.common.headers.map());
     head.headers(accept.headers.map());
