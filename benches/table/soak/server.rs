@@ -1,8 +1,8 @@
 //! The server: echoes, publishes, and counts its instances.
 
 use motorway::{
-    CloseInfo, DeflateOptions, HandlerResult, Hub, Message, Overflow, Server, ServerOptions,
-    WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
+    CloseInfo, DeflateOptions, HandlerResult, Hub, Message, Overflow, Router, Server,
+    ServerOptions, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,6 +79,21 @@ impl Drop for Instance {
     }
 }
 
+fn factory(
+    counts: &Arc<Counts>,
+    hub: &Hub,
+    options: ServerOptions,
+) -> Result<WebSocketServerFactory<Instance>> {
+    let shared = (Arc::clone(counts), hub.clone());
+    let mut factory = WebSocketServerFactory::new(move || {
+        let (counts, hub) = shared.clone();
+        add(&counts.made);
+        Instance { counts, hub }
+    });
+    factory.set_protocol_options(options)?;
+    Ok(factory)
+}
+
 /// What there is of a server at a time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Left {
@@ -94,42 +109,56 @@ pub(crate) struct Served {
     pub(crate) port: u16,
     counts: Arc<Counts>,
     hub: Hub,
-    factory: WebSocketServerFactory<Instance>,
     // Stops when dropped.
-    _server: Server,
+    server: Server,
 }
 
 impl Served {
     pub(crate) async fn start() -> Result<Self> {
         let (counts, hub) = (Arc::<Counts>::default(), Hub::in_memory());
         hub.set_default_overflow(Overflow::drop_oldest());
-        let shared = (Arc::clone(&counts), hub.clone());
-        let mut factory = WebSocketServerFactory::new(move || {
-            let (counts, hub) = shared.clone();
-            add(&counts.made);
-            Instance { counts, hub }
-        });
-        let minute = Duration::from_secs(60);
-        let options = ServerOptions::default()
-            .backlog(4096)
-            .open_handshake_timeout(minute)
-            .close_handshake_timeout(minute)
-            .auto_ping_interval(Duration::from_secs(2))
-            .auto_ping_timeout(minute)
+        let quiet = ServerOptions::default()
+            .open_handshake_timeout(HOUR)
+            .close_handshake_timeout(HOUR)
             .per_message_deflate(DeflateOptions::default());
-        factory.set_protocol_options(options)?;
-        let server = factory.listen("0.0.0.0:0").await?;
+        let pinging = quiet
+            .clone()
+            .auto_ping_interval(Duration::from_secs(2))
+            .auto_ping_timeout(HOUR);
+        let mut router = Router::new()
+            .route("/", factory(&counts, &hub, pinging.clone())?)
+            .route("/news", factory(&counts, &hub, pinging)?)
+            .route("/quiet", factory(&counts, &hub, quiet.clone())?);
+        router.set_protocol_options(quiet.backlog(4096))?;
+        let server = router.listen("0.0.0.0:0").await?;
         Ok(Self {
             port: server.local_addr().port(),
             counts,
             hub,
-            factory,
-            _server: server,
+            server,
         })
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.factory.connection_count()
+        self.server.connection_count()
+    }
+
+    /// Some connections that are open, and where they are.
+    pub(crate) fn open(&self) -> String {
+        let open = self.server.connections();
+        let some = open.iter().take(8);
+        let some: Vec<_> = some
+            .map(|ws| {
+                format!(
+                    "{} {} {} {:?}",
+                    ws.peer(),
+                    ws.path(),
+                    ws.buffered(),
+                    ws.stats()
+                )
+            })
+            .collect();
+        format!("{} connections are open, such as {some:#?}", open.len())
     }
 
     pub(crate) fn left(&self, runtime: &Runtime) -> Left {
@@ -168,3 +197,6 @@ impl Served {
         }
     }
 }
+
+/// However slow the machine is: what is lost shows where nothing moves any more.
+const HOUR: Duration = Duration::from_secs(3_600);

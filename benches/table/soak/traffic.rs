@@ -60,6 +60,11 @@ impl Letter {
         self.size
     }
 
+    /// How much room it takes on its way, in octets: a small one is work, too.
+    pub(crate) fn room(&self) -> usize {
+        self.size + 256
+    }
+
     /// Text, or any octets; large parts repeat, as what is compressed does.
     pub(crate) fn message(&self) -> Message<'static> {
         let mut numbers = Numbers::new(self.seed);
