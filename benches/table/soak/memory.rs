@@ -43,7 +43,8 @@ impl fmt::Display for Memory {
 
 /// Compares what is resident after the last pass with what was after the first.
 ///
-/// Nothing that is kept for a connection is so large: the end tells that.
+/// This is only for what is not counted, such as mappings: what an allocator keeps grows with chance,
+/// and how little of it is in use the end tells.
 ///
 /// # Errors
 /// Fails where it is more than allocators keep.
@@ -74,9 +75,10 @@ pub(crate) fn check_end(first: &Memory, last: &Memory, at_a_time: usize) -> Resu
     }
 }
 
-/// How much more memory a pass may leave resident than the first: allocators keep what they had.
-const GROWTH: f64 = 1.2;
-const SLACK_MIB: f64 = 24.0;
+/// How much more memory a pass may leave resident than the first: with glibc five passes left 121, 143,
+/// 154, 154 and 173 MiB, of which 2 were in use. `malloc_trim` gave all but 16 MiB back.
+const GROWTH: f64 = 2.0;
+const SLACK_MIB: f64 = 64.0;
 /// What may be left for good, whatever goes on: what is made once, when it is first needed.
 const SLACK_OCTETS: i64 = 128 << 10;
 const SLACK_BLOCKS: i64 = 100;
