@@ -4,10 +4,12 @@ use motorway::{
     CloseInfo, DeflateOptions, HandlerResult, Hub, Message, Overflow, Router, Server,
     ServerOptions, WebSocket, WebSocketServerFactory, WebSocketServerProtocol,
 };
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use table::Result;
+use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 #[derive(Debug, Default)]
@@ -129,8 +131,13 @@ impl Served {
             .route("/", factory(&counts, &hub, pinging.clone())?)
             .route("/news", factory(&counts, &hub, pinging)?)
             .route("/quiet", factory(&counts, &hub, quiet.clone())?);
-        router.set_protocol_options(quiet.backlog(4096))?;
-        let server = router.listen("0.0.0.0:0").await?;
+        router.set_protocol_options(quiet)?;
+        // On loopback the kernel would take any of these messages whole, and nothing would ever wait
+        // to be written. What is accepted inherits it.
+        let socket = TcpSocket::new_v4()?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(SocketAddr::from(([0, 0, 0, 0], 0)))?;
+        let server = router.listen_on(socket.listen(4096)?)?;
         Ok(Self {
             port: server.local_addr().port(),
             counts,
@@ -198,5 +205,7 @@ impl Served {
     }
 }
 
+/// In octets; the kernel takes twice as much.
+const SEND_BUFFER: u32 = 16 << 10;
 /// However slow the machine is: what is lost shows where nothing moves any more.
 const HOUR: Duration = Duration::from_secs(3_600);
