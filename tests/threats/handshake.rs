@@ -1,5 +1,6 @@
 //! The opening handshake: whatever is ambiguous in HTTP, and whoever should not get in.
 
+use crate::heads::{SECOND, lenient, long, smuggled};
 use crate::world::{
     KEY, Masks, Raw, TEXT, World, ask, echo_server, field, frame, request, response, status, until,
     within,
@@ -20,32 +21,7 @@ use tokio::net::TcpListener;
 #[tokio::test]
 async fn a_head_of_any_length_is_cut_off() {
     let (server, _world) = echo_server().await;
-    let line = |length: usize| format!("X: {}\r\n", "a".repeat(length - 3));
-    let lines = |count: usize| request("").lines().count() - 2 + count;
-    let size = |size: usize| {
-        let rest = size - request(&line(8192).repeat(3)).len() - 2;
-        request(&(line(8192).repeat(3) + &line(rest)))
-    };
-    let target = |length: usize| {
-        request("").replacen("GET /", &format!("GET /{}", "a".repeat(length - 14)), 1)
-    };
-    for (octets, expected) in [
-        (request(&line(8192)), 101),
-        (request(&line(8193)), 431),
-        (target(8192), 101),
-        (target(8193), 414),
-        (size(32 << 10), 101),
-        (size((32 << 10) + 1), 431),
-        (request(&"a: b\r\n".repeat(128 - lines(0))), 101),
-        (request(&"a: b\r\n".repeat(129 - lines(0))), 431),
-        // Without an end in sight.
-        ("a".repeat(100_000), 414),
-        (format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(100_000)), 431),
-        (
-            format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(100_000)),
-            431,
-        ),
-    ] {
+    for (octets, expected) in long() {
         let (status, head) = ask(&server, &octets).await;
         assert_eq!(status, expected, "{} octets: {head}", octets.len());
     }
@@ -212,38 +188,8 @@ async fn silent_clients_are_gone_in_time() {
 #[tokio::test]
 async fn smuggling_gets_one_refusal() {
     let (server, _world) = echo_server().await;
-    let second = "GET /admin HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    for (octets, expected) in [
-        (
-            request(&format!("Content-Length: {}\r\n", second.len())),
-            400,
-        ),
-        (request("Content-Length: 0\r\nContent-Length: 5\r\n"), 400),
-        (request("Content-Length: 0, 5\r\n"), 400),
-        (request("Content-Length: -0\r\n"), 400),
-        (request("Content-Length: +0\r\n"), 400),
-        (request("Content-Length: 0x0\r\n"), 400),
-        (request("Content-Length:\r\n"), 400),
-        (request("Transfer-Encoding: chunked\r\n"), 400),
-        (request("Transfer-Encoding: identity\r\n"), 400),
-        (request("Transfer-Encoding:\r\n"), 400),
-        (
-            request("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
-            400,
-        ),
-        (
-            request("").replace("Connection: Upgrade", "Connection: keep-alive"),
-            400,
-        ),
-        (request("").replace("Connection: Upgrade\r\n", ""), 400),
-        (
-            request("").replace("Upgrade: websocket", "Upgrade: h2c"),
-            400,
-        ),
-        (request("").replacen("GET", "POST", 1), 405),
-        (request("").replacen("GET", "CONNECT", 1), 405),
-    ] {
-        let (status, answer) = ask(&server, octets.clone() + second).await;
+    for (octets, expected) in smuggled() {
+        let (status, answer) = ask(&server, octets.clone() + SECOND).await;
         assert_eq!(status, expected, "{octets}{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{octets}{answer}");
         assert!(!answer.contains("admin"), "{answer}");
@@ -256,41 +202,7 @@ async fn smuggling_gets_one_refusal() {
 #[tokio::test]
 async fn lenient_http_is_refused() {
     let (server, world) = echo_server().await;
-    for (octets, expected) in [
-        (request("X: a\0b\r\n"), 400),
-        (request("X: a\rb\r\n"), 400),
-        (request("X: a\nY: b\r\n"), 400),
-        (request("X: a\r\n folded\r\n"), 400),
-        (request("X: a\r\n\tfolded\r\n"), 400),
-        (request("X : a\r\n"), 400),
-        (request("X\t: a\r\n"), 400),
-        (request(" X: a\r\n"), 400),
-        (request(": a\r\n"), 400),
-        (request("no colon\r\n"), 400),
-        (request("X: \u{7f}\r\n"), 400),
-        (request("X: \u{b}\r\n"), 400),
-        (request("").replace("\r\n", "\n"), 400),
-        (request("").replace("Host: localhost\r\n", ""), 400),
-        (request("Host: localhost\r\n"), 400),
-        (request("Host: other\r\n"), 400),
-        (request("").replace("Host: localhost", "Host:"), 400),
-        (request("").replace("Host: localhost", "Host: a b"), 400),
-        (request("").replace("Host: localhost", "Host: a, b"), 400),
-        (request("").replace("Host: localhost", "Host: u@a"), 400),
-        (request("").replace("Host: localhost", "Host: a/b"), 400),
-        (request("").replace("GET / ", "GET  / "), 400),
-        (request("").replace("GET / ", "GET /\t"), 400),
-        (request("").replace("GET / ", "GET /a b "), 400),
-        (request("").replace("GET / ", "GET http://other/ "), 400),
-        (request("").replace("GET / ", "GET /#a "), 400),
-        (request("").replace("GET /", " GET /"), 400),
-        (format!("\r\n{}", request("")), 400),
-        // Refused with the status for it (RFC 9110 §15.6.6).
-        (request("").replace("HTTP/1.1", "HTTP/1.0"), 505),
-        (request("").replace("HTTP/1.1", "HTTP/0.9"), 505),
-        (request("").replace("HTTP/1.1", "HTTP/2.0"), 505),
-        (request("").replace("GET / HTTP/1.1", "GET /"), 400),
-    ] {
+    for (octets, expected) in lenient() {
         let (status, answer) = ask(&server, &octets).await;
         assert_eq!(status, expected, "{octets:?}: {answer}");
     }

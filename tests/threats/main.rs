@@ -4,11 +4,16 @@
 #![cfg(test)]
 
 #[cfg(target_os = "linux")]
+mod apart;
+mod bomb;
+#[cfg(target_os = "linux")]
 mod child;
 mod deflate;
 mod floods;
 mod frames;
 mod handshake;
+mod heads;
+mod octets;
 mod process;
 mod tcp;
 #[cfg(feature = "rustls")]
