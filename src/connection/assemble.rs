@@ -286,7 +286,6 @@ impl Assembler {
     }
 
     /// Returns how much memory the body takes.
-    #[cfg(feature = "tokio")]
     pub(super) fn capacity(&self) -> usize {
         self.body.capacity()
     }

@@ -14,7 +14,6 @@ impl Receiver {
     }
 
     /// Returns how much memory the message takes that has begun.
-    #[cfg(feature = "tokio")]
     pub(crate) fn held(&self) -> usize {
         self.message.capacity()
     }

@@ -17,7 +17,8 @@
 //!    out before whatever a later frame leads to, such as the end of the connection.
 //! 4. Write all of [`poll_output`](Connection::poll_output) to the stream. When
 //!    [`shuts_down`](Connection::shuts_down) says so, shut the stream down for writing.
-//! 5. Wait for octets, or until [`poll_timeout`](Connection::poll_timeout), and then call
+//! 5. Wait for octets, unless [`is_throttled`](Connection::is_throttled) says that there were enough,
+//!    or until [`poll_timeout`](Connection::poll_timeout), and then call
 //!    [`handle_timeout`](Connection::handle_timeout). Go back to 2.
 //! 6. [`Happening::Closed`] is the last event: drop the stream.
 //!
@@ -49,6 +50,7 @@ mod error;
 mod inflate;
 mod keepalive;
 mod lane;
+mod limits;
 mod outgoing;
 mod output;
 mod partial;
@@ -82,13 +84,17 @@ pub use short::ShortSend;
 pub use state::State;
 pub use watch::Progress;
 
-use crate::close::{CloseCode, CloseFrame};
-use crate::message::Message;
+use crate::close::CloseFrame;
+use crate::message::{Message, Payload};
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// After how many events the limits are looked at within what has arrived.
+const TURN: u8 = 32;
+/// With more pongs than this to be written, in octets, pings are answered by the newest only.
+const PONG_BACKLOG: usize = 4 << 10;
 /// What is said to a peer that sends more than `rate_limit` allows.
 pub(crate) const TOO_MUCH: &str = "sent more than allowed";
 
@@ -108,6 +114,13 @@ pub struct Connection {
     has_ended: bool,
     happenings: VecDeque<Happening>,
     progress: Progress,
+    /// How many events came since the limits were looked at.
+    turn: u8,
+    /// What the caller holds: read ahead, and taken out to be written.
+    held: (usize, usize),
+    /// How many octets of pongs wait to be taken out, and the one that is to follow them.
+    pongs: usize,
+    newest_pong: Option<Payload<'static>>,
     closed: bool,
 }
 
@@ -143,6 +156,10 @@ impl Connection {
             has_ended: false,
             happenings: VecDeque::new(),
             progress: Progress::default(),
+            turn: 0,
+            held: (0, 0),
+            pongs: 0,
+            newest_pong: None,
             closed: false,
         }
     }
@@ -172,7 +189,8 @@ impl Connection {
         let before = self.input.len();
         match self.receiver.receive(&mut self.input) {
             Ok((None, _)) => {
-                self.input.clear();
+                // Whoever waits for more is not to keep room for what was there before.
+                self.input = BytesMut::new();
                 self.is_decoding = false;
                 self.watch(self.arrived);
             }
@@ -183,21 +201,10 @@ impl Connection {
                 self.handle(event, self.arrived);
             }
             Err(error) => {
-                self.input.clear();
+                self.input = BytesMut::new();
                 self.is_decoding = false;
                 self.fail(error, self.arrived);
             }
-        }
-    }
-
-    /// Measures the connection by its limits.
-    fn watch(&mut self, now: Instant) {
-        if self.timers.watches_progress() {
-            self.progress.is_partial = self.receiver.under_way().is_some();
-            self.progress.is_busy = self.is_decoding;
-            self.progress.sent += self.output.take_framed().payload;
-            let due = self.timers.progressed(&self.progress, now);
-            self.obey(due, now);
         }
     }
 
@@ -210,10 +217,7 @@ impl Connection {
             _ => {}
         }
         match &event {
-            Event::Ping(payload) => {
-                // Not sent once the connection is closing, and then not needed.
-                let _ = self.sender.pong(payload, &mut self.output);
-            }
+            Event::Ping(payload) => self.answer(payload.clone().into_owned()),
             Event::Pong(payload) => {
                 if let Some(time) = self.timers.pong(payload, now) {
                     self.happenings.push_back(Happening::AutoPong(time));
@@ -226,6 +230,23 @@ impl Connection {
             _ => {}
         }
         self.happenings.push_back(Happening::Event(event));
+        self.turn = self.turn.saturating_add(1);
+        if self.turn >= TURN {
+            self.watch(now);
+        }
+    }
+
+    /// Answers a ping. While much waits to be written, only the newest is answered (RFC 6455
+    /// §5.5.3), so that a peer that reads nothing costs no memory.
+    fn answer(&mut self, payload: Payload<'static>) {
+        if self.pongs > PONG_BACKLOG {
+            self.newest_pong = Some(payload);
+            return;
+        }
+        let before = self.output.len();
+        // Not sent once the connection is closing, and then not needed.
+        let _ = self.sender.pong(&payload, &mut self.output);
+        self.pongs += self.output.len() - before;
     }
 
     fn fail(&mut self, error: ProtocolError, now: Instant) {
@@ -259,49 +280,17 @@ impl Connection {
         });
     }
 
-    /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.watch(now);
-        let sender = &mut self.sender;
-        let due = self.timers.handle_timeout(now, &mut || sender.random());
-        self.obey(due, now);
-    }
-
-    fn obey(&mut self, due: Option<Due>, now: Instant) {
-        let role = self.receiver.rules().role;
-        match due {
-            Some(Due::Ping(payload)) => {
-                // Fails only if the connection is closing, and then no ping is wanted.
-                let _ = self.sender.ping(&payload, &mut self.output);
-            }
-            Some(Due::Timeout(kind)) => self.end(CloseCause::Timeout(kind)),
-            Some(Due::Close(kind)) => {
-                let frame = CloseFrame::new(kind.close_code(role), kind.to_string());
-                // Fails only with a code that must not be sent.
-                let _ = self.close_because(frame, CloseCause::Timeout(kind), now);
-            }
-            Some(Due::Fail(kind)) => {
-                let frame = CloseFrame::new(kind.close_code(role), kind.to_string());
-                self.receiver.finish();
-                self.fail_with(frame, CloseCause::Timeout(kind), now);
-            }
-            // Nobody who drives a connection by hand says what it holds.
-            Some(Due::Shed) => self.end(CloseCause::MemoryBudget),
-            Some(Due::Exceeded) => {
-                let frame = CloseFrame::new(CloseCode::POLICY_VIOLATION, TOO_MUCH);
-                self.receiver.finish();
-                self.fail_with(frame, CloseCause::RateLimit, now);
-            }
-            None => {}
-        }
+    /// Takes nothing more from the peer.
+    fn finish(&mut self) {
+        self.receiver.finish();
+        self.input = BytesMut::new();
     }
 
     /// Ends the connection at once, for something that its octets do not tell: the stream failed,
     /// or it is to be dropped. [`Happening::Closed`] follows; a second call changes nothing.
     pub fn end(&mut self, cause: CloseCause) {
         if !std::mem::replace(&mut self.closed, true) {
-            self.receiver.finish();
-            self.input.clear();
+            self.finish();
             let mut info = self.sender.end(cause);
             info.unsent_octets = self.output.len();
             self.output = Output::default();
@@ -385,7 +374,15 @@ impl Connection {
 
     /// Takes the octets to be written to the stream.
     pub fn poll_output(&mut self) -> Option<BytesMut> {
-        (!self.output.is_empty()).then(|| self.output.split())
+        if self.output.is_empty() {
+            return None;
+        }
+        let octets = self.output.split();
+        self.pongs = 0;
+        if let Some(payload) = self.newest_pong.take() {
+            self.answer(payload);
+        }
+        Some(octets)
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called.

@@ -165,6 +165,7 @@ impl Output {
             let length = chunk.len();
             self.advance(length);
         }
+        self.inline.clear(SPLIT);
         octets
     }
 
@@ -234,6 +235,8 @@ const MAX_SLICES: usize = 64;
 /// The capacity that [`Output::clear`] keeps: what a thread collects until a connection's mark for
 /// waiting, and the message that goes beyond it.
 const KEPT: usize = 512 << 10;
+/// The capacity that [`Output::split`] keeps: what it gives has a buffer of its own.
+const SPLIT: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests {

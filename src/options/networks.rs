@@ -33,7 +33,10 @@ impl Networks {
     }
 
     /// Tells whether the address is in one of the networks.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for servers"))]
+    #[cfg_attr(
+        not(any(feature = "tokio", feature = "blocking")),
+        expect(dead_code, reason = "for servers")
+    )]
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let mut networks = self.networks.iter();

@@ -213,8 +213,8 @@ impl ServerOptions {
     /// Where there are as many, the oldest makes room for the next: it is dropped if it had a second,
     /// and if none had, the next waits until one had, and those behind it in the queue of the system
     /// (`backlog`). Without it each has all of `open_handshake_timeout`. Who waits for `on_connect`
-    /// does not count, nor what is served without a listener; not with `blocking`. At least 1; a few
-    /// thousand suit machines that serve many. Default: off.
+    /// does not count, nor what is served without a listener, nor with `accept` of a blocking server. At
+    /// least 1; a few thousand suit machines that serve many. Default: off.
     #[must_use]
     pub fn max_handshaking(mut self, connections: impl Into<Option<u32>>) -> Self {
         self.max_handshaking = connections.into();
@@ -227,7 +227,8 @@ impl ServerOptions {
     /// Where it is more, those that hold the most are failed with close code 1013 until the others
     /// fit; one whose peer does not read what waits for it is dropped. Less than 4 KiB a connection is
     /// not counted, nor messages that wait in a stream to be received, nor windows of compression.
-    /// Options that are set anew count anew. Not with `blocking`.
+    /// Options that are set anew count anew. A connection of `blocking` gives up what it holds within
+    /// 100 ms while a call waits there, or else with the next call.
     /// [`CloseCause::MemoryBudget`](crate::connection::CloseCause::MemoryBudget). At least 65,536.
     /// Default: off.
     #[must_use]
@@ -267,7 +268,7 @@ impl ServerOptions {
     ///
     /// From these the header must come, within `open_handshake_timeout`, or the connection is
     /// dropped; from all others there is none. It stands before the TLS handshake, where there is
-    /// one. Servers of `blocking` do not read it. Default: none.
+    /// one. Default: none.
     ///
     /// ```
     /// use motorway::ServerOptions;
@@ -284,7 +285,8 @@ impl ServerOptions {
 
     /// Sets how many connections may wait to be accepted; the system may have a limit below it.
     ///
-    /// 1 to 65535. For listeners that are bound from then on. Default: 1024, Autobahn's is 50.
+    /// 1 to 65535. For listeners that are bound from then on, and for a blocking server at once.
+    /// Default: 1024, Autobahn's is 50.
     #[must_use]
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = connections;
@@ -295,7 +297,7 @@ impl ServerOptions {
     /// same TCP port, among which the system then shares out connections (`SO_REUSEPORT`).
     ///
     /// For listeners that are bound from then on; without effect where the system knows no such
-    /// thing. Default: false.
+    /// thing. A blocking server refuses it, since its address is bound before. Default: false.
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
@@ -363,7 +365,8 @@ impl ServerOptions {
     }
 
     /// Sets the URL under which clients know this server: `ws://` or `wss://`, without a query or
-    /// fragment (RFC 6455 §3). For the application, which gets it from the factory's `url`.
+    /// fragment (RFC 6455 §3). For the application, which gets it from the factory's `url`. Not with
+    /// `blocking`, which has no factories.
     ///
     /// Default: none.
     #[must_use]

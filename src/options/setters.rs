@@ -151,7 +151,8 @@ macro_rules! shared_setters {
         ///
         /// What is read ahead is looked through for control frames: pings are answered and the peer's
         /// close is seen. With 0 nothing is read, and the peer is not heard until the callback returns.
-        /// Not with `blocking`. Default: 262,144 (256 KiB).
+        /// An end of `blocking` reads so much ahead while `send`, `ping` or `close` waits and no thread
+        /// receives, messages that wait counted whole. Default: 262,144 (256 KiB).
         #[must_use]
         pub fn receive_window(mut self, octets: usize) -> Self {
             self.common.receive_window = octets;
@@ -199,7 +200,7 @@ macro_rules! shared_setters {
 
         /// Sets how much the peer may send each second; see [`RateLimit`](crate::RateLimit).
         ///
-        /// Not with `blocking`. Default: no limit.
+        /// Default: no limit.
         #[must_use]
         pub fn rate_limit(mut self, limit: impl Into<Option<super::RateLimit>>) -> Self {
             self.common.rate_limit = limit.into();
@@ -374,7 +375,7 @@ macro_rules! shared_setters {
         /// Sets whether times are taken of the phases of the opening handshake and of the last
         /// message each way, which `WebSocket::timings` tells.
         ///
-        /// Not with `blocking`. Default: false, which takes none.
+        /// Not with `blocking`, whose handle has no such method. Default: false, which takes none.
         #[must_use]
         pub fn track_timings(mut self, track: bool) -> Self {
             self.common.track_timings = track;

@@ -279,7 +279,10 @@ fn upgrade(http: HttpRequest, options: &ServerOptions) -> Result<Checked, Handsh
 }
 
 /// Returns who asked the trusted proxies, if the head tells.
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "for servers"))]
+#[cfg_attr(
+    not(any(feature = "tokio", feature = "blocking")),
+    expect(dead_code, reason = "for servers")
+)]
 pub(crate) fn forwarded_peer(head: &RequestHead, options: &ServerOptions) -> Option<Peer> {
     forwarded::peer(head.headers(), options)
 }
