@@ -1,10 +1,11 @@
 //! The opening handshake of a blocking server, for one client.
 
+use super::lobby::Seat;
 use super::opening::{Head, Shaking};
 use super::server::Server;
 use super::stopper::Counted;
 use super::stream::{Opened, Opening, WebSocketStream};
-use super::transport::Plain;
+use super::transport::{Plain, Transport};
 use super::websocket::after;
 use crate::connection::Rules;
 use crate::error::{Error, Result};
@@ -29,39 +30,72 @@ struct Accepting<'a> {
     peer: Peer,
 }
 
-/// Makes the opening handshake, TLS included; whoever is refused is told. A client that is not
-/// `counted` is refused for no lack of room.
-pub(super) fn shake_hands(
-    server: &Server,
-    (stream, peer): (TcpStream, SocketAddr),
-    counted: Option<&Counted<'_>>,
-) -> Result<WebSocketStream> {
+/// A client that was accepted.
+pub(super) struct Visitor<'a> {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// Its place among all connections. One that is not counted is refused for no lack of room.
+    pub(super) counted: Option<&'a Counted<'a>>,
+    /// Where it waits until its request is there.
+    pub(super) seat: Option<Seat<'a>>,
+}
+
+/// Makes the opening handshake, TLS included; whoever is refused is told.
+pub(super) fn shake_hands(server: &Server, visitor: Visitor<'_>) -> Result<WebSocketStream> {
+    let Visitor {
+        stream,
+        peer,
+        counted,
+        seat,
+    } = visitor;
     let options = &server.options;
     set_up(&SockRef::from(&stream), &options.common)?;
-    let details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
+    let mut details = TransportDetails::server(peer.into()).at(stream.local_addr().ok());
     let deadline = options.common.open_handshake_timeout.and_then(after);
-    let plain = Box::new(Plain::new(stream)?);
-    let (shaking, details) = server.security.shake_hands(plain, details, deadline)?;
+    let plain = Plain::new(stream)?;
+    if let Some(seat) = &seat {
+        seat.sit(plain.socket());
+    }
+    let mut transport: Box<dyn Transport> = Box::new(plain);
+    let is_proxy =
+        (options.proxy_protocol.as_ref()).is_ok_and(|trusted| trusted.contain(peer.ip()));
+    if is_proxy {
+        let shaking = Shaking {
+            transport,
+            deadline,
+        };
+        if let Some(source) = shaking.read_proxy_header()?.source() {
+            details.set_peer(source.into());
+        }
+        transport = shaking.transport;
+    }
+    let (shaking, details) = server.security.shake_hands(transport, details, deadline)?;
     let accepting = Accepting {
         server,
         heads: HeadLog::new(&options.common),
         peer: details.peer().clone(),
         shaking,
     };
-    accepting.open(details, counted)
+    let read = match accepting.read() {
+        Err(Error::Handshake(error)) => return accepting.refuse(*error),
+        read => read?,
+    };
+    drop(seat);
+    accepting.open(read, details, counted)
 }
 
 impl<'a> Accepting<'a> {
     fn open(
-        self,
-        details: TransportDetails,
+        mut self,
+        read: Head<RequestHead>,
+        mut details: TransportDetails,
         counted: Option<&Counted<'_>>,
     ) -> Result<WebSocketStream> {
         let options = &self.server.options;
-        let read = match self.read() {
-            Err(Error::Handshake(error)) => return self.refuse(*error),
-            read => read?,
-        };
+        if let Some(peer) = server::forwarded_peer(&read.head, options) {
+            self.peer = peer.clone();
+            details.set_peer(peer);
+        }
         if let Some(limit) = options.max_connections
             && counted.is_some_and(|counted| counted.exceeds(limit))
         {
@@ -86,9 +120,12 @@ impl<'a> Accepting<'a> {
         if counted.is_some() && self.server.stopping.is_stopped() {
             return self.refuse(HandshakeError::ShuttingDown);
         }
-        let (response, agreed) = match server::accept(&request, &accept, &options) {
-            Ok(accepted) => accepted,
-            Err(error) => return self.refuse(error),
+        // A closure of the user's chooses among offers of compression.
+        let accepted = AssertUnwindSafe(|| server::accept(&request, &accept, &options));
+        let (response, agreed) = match catch_unwind(accepted) {
+            Ok(Ok(accepted)) => accepted,
+            Ok(Err(error)) => return self.refuse(error),
+            Err(_) => return self.deny(&ConnectionDeny::internal("a closure panicked")),
         };
         self.heads.response(&self.peer, &response);
         self.shaking.write_all(&response)?;
@@ -100,7 +137,11 @@ impl<'a> Accepting<'a> {
             agreed,
             early: read.early,
         };
-        Ok(WebSocketStream::new(opened, Rules::server(&options), None))
+        let rules = match options {
+            Cow::Borrowed(_) => self.server.rules.clone(),
+            Cow::Owned(own) => Rules::server(&own),
+        };
+        Ok(WebSocketStream::new(opened, rules, None))
     }
 
     fn read(&self) -> Result<Head<RequestHead>> {

@@ -77,7 +77,8 @@ impl<'a> WebSocketApp<'a> {
     }
 
     /// Connects, and runs the connection to its end. To close it from inside of a callback, call
-    /// [`WebSocket::close`], or return [`HandlerError::close`](crate::HandlerError::close).
+    /// [`WebSocket::close`], or return [`HandlerError::close`](crate::HandlerError::close). A callback
+    /// that panics ends the connection with 1001, and the panic goes on in this thread.
     ///
     /// # Errors
     ///

@@ -1,11 +1,14 @@
 //! What the threads of one connection share, and the rules by which they take turns.
 
+use super::shared::Purpose;
 use crate::close::CloseFrame;
 use crate::connection::{
-    CloseCause, CloseInfo, Compress, Connection, Event, Happening, SendError, State, TimeoutKind,
+    CloseCause, CloseInfo, Compress, Connection, DeflateSettings, Event, Happening, Rules,
+    SendError, State, TimeoutKind,
 };
 use crate::error::Error;
 use crate::message::Message;
+use crate::random::{masking_key, octets};
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use std::io;
@@ -16,6 +19,13 @@ use std::time::{Duration, Instant};
 pub(super) struct Core {
     connection: Connection,
     write_stall: Option<Duration>,
+    /// When the connection has reached its age, and what is to be said then.
+    lifetime: Option<(Instant, CloseFrame)>,
+    /// How much may be read ahead, in octets.
+    window: usize,
+    has_budget: bool,
+    /// How many octets are to be read at once: many only where many come.
+    read_size: usize,
     /// Whether a thread is reading, and whether one is writing: at most one of each.
     pub(super) reading: bool,
     pub(super) writing: bool,
@@ -51,10 +61,19 @@ struct Ping {
 pub(super) struct Mark(u64);
 
 impl Core {
-    pub(super) fn new(connection: Connection, write_stall: Option<Duration>) -> Self {
+    pub(super) fn new(mut rules: Rules, deflate: Option<&DeflateSettings>, now: Instant) -> Self {
+        // Kept to here: the engine would do so only when all is read that has come, which it may
+        // never be. It has nothing to do with what the peer sends.
+        let lifetime = rules.max_lifetime.take().and_then(|most| draw(most, now));
+        let kind = TimeoutKind::Lifetime;
+        let goodbye = CloseFrame::new(kind.close_code(rules.role), kind.to_string());
         Self {
-            connection,
-            write_stall,
+            write_stall: rules.write_stall,
+            lifetime: lifetime.map(|end| (end, goodbye)),
+            window: rules.receive_window,
+            has_budget: rules.budget.is_some(),
+            read_size: LEAST_READ,
+            connection: Connection::new(rules, deflate, Box::new(masking_key), now),
             reading: false,
             writing: false,
             pending: BytesMut::new(),
@@ -145,6 +164,10 @@ impl Core {
     pub(super) fn next_message(&mut self) -> Option<Message<'static>> {
         if let Some(message) = self.inbox.pop_front() {
             self.inbox_octets = self.inbox_octets.saturating_sub(cost(&message));
+            if self.inbox.is_empty() {
+                // Room for many small ones is not to be kept.
+                self.inbox = VecDeque::new();
+            }
             return Some(message);
         }
         self.poll_message()
@@ -165,13 +188,13 @@ impl Core {
         while self.poll_message().is_some() {}
     }
 
-    /// Returns how many octets wait to be received, if they fill the window.
+    /// Returns how many octets wait to be received, if they fill the window and nobody receives.
     pub(super) fn full(&self) -> Option<usize> {
-        (!self.has_room()).then_some(self.inbox_octets)
+        (!self.has_room() && !self.reading).then_some(self.inbox_octets)
     }
 
     fn has_room(&self) -> bool {
-        self.inbox_octets < WINDOW
+        self.inbox_octets < self.window
     }
 
     fn store(&mut self, message: Message<'static>) {
@@ -180,7 +203,14 @@ impl Core {
     }
 
     fn poll_message(&mut self) -> Option<Message<'static>> {
-        while let Some(happening) = self.connection.poll_event() {
+        loop {
+            // What has come stays undecoded then.
+            if self.is_throttled() {
+                return None;
+            }
+            let Some(happening) = self.connection.poll_event() else {
+                break;
+            };
             match happening {
                 Happening::Event(Event::Message(message)) => return Some(message),
                 Happening::Event(Event::Pong(payload)) => self.answered(&payload),
@@ -190,6 +220,10 @@ impl Core {
         }
         self.undecoded = false;
         None
+    }
+
+    pub(super) fn is_throttled(&mut self) -> bool {
+        self.connection.is_throttled(Instant::now())
     }
 
     /// §5.5.3: a pong may answer the newest ping only, and stands for those before it then.
@@ -210,16 +244,32 @@ impl Core {
 
     // Reading
 
-    pub(super) fn may_read(&self) -> bool {
+    /// Tells whether to read, `for_messages` or just to hear of the peer meanwhile.
+    pub(super) fn may_read(&mut self, purpose: Purpose) -> bool {
         // Once the connection is closing, its end is what is waited for, not the user.
-        let room = self.has_room() || !self.connection.state().is_open();
-        !self.reading && !self.undecoded && room && self.info.is_none()
+        let is_closing = !self.connection.state().is_open();
+        // Whoever receives takes what comes.
+        let is_received = purpose == Purpose::Read && self.inbox.is_empty();
+        let room = self.has_room() || is_received || is_closing;
+        let free = !self.reading && !self.undecoded && self.info.is_none();
+        room && free && !self.is_throttled()
+    }
+
+    /// Returns a buffer to read into.
+    pub(super) fn read_size(&self) -> usize {
+        self.read_size
     }
 
     /// Takes in what a read brought; `Ok` with nothing is the end of the stream.
     pub(super) fn received(&mut self, read: io::Result<BytesMut>) {
         let now = Instant::now();
         self.undecoded = true;
+        if let Ok(octets) = &read {
+            self.read_size = match octets.len() < self.read_size {
+                true => LEAST_READ,
+                false => MOST_READ,
+            };
+        }
         match (read, &self.broken) {
             (Ok(mut octets), _) if !octets.is_empty() => self.connection.receive(&mut octets, now),
             // The stream broke when it was written to; this is the end of what was left to read.
@@ -277,7 +327,8 @@ impl Core {
                 self.stalled = None;
             }
         }
-        if self.info.is_none() {
+        // One that is empty has room for what it was.
+        if self.info.is_none() && !octets.is_empty() {
             self.pending = octets;
         }
         self.stalled.is_none()
@@ -299,13 +350,24 @@ impl Core {
 
     // Deadlines
 
-    /// Returns when something is due.
+    /// Returns when something is due, or is to be looked at.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stall = self.stall_deadline();
-        [self.connection.poll_timeout(), stall]
+        let lifetime = self.lifetime.as_ref().map(|(end, _)| *end);
+        let lifetime = lifetime.filter(|_| self.is_open());
+        // Other connections have no way to say that they need what this one holds.
+        let looks = self.has_budget && self.connection.holds() && self.is_open();
+        let look = looks.then(|| Instant::now() + LOOK);
+        [self.connection.poll_timeout(), stall, lifetime, look]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Tells whether a deadline has passed that the peer was to keep to.
+    pub(super) fn is_overdue(&self) -> bool {
+        let deadline = self.connection.poll_timeout();
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     fn stall_deadline(&self) -> Option<Instant> {
@@ -318,6 +380,20 @@ impl Core {
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if is_due(self.stall_deadline()) && self.info.is_none() {
             self.end(CloseCause::Timeout(TimeoutKind::WriteStall));
+            return true;
+        }
+        if self.is_open()
+            && let Some((_, goodbye)) = self.lifetime.take_if(|(end, _)| *end <= now)
+        {
+            let cause = CloseCause::Timeout(TimeoutKind::Lifetime);
+            // Fails for no code that is allowed.
+            let _ = self.connection.close_because(goodbye, cause, now);
+            self.undecoded = true;
+            return true;
+        }
+        let unwritten = self.pending.len() + self.in_flight;
+        if self.connection.hold(self.inbox_octets, unwritten, now) {
+            self.undecoded = true;
             return true;
         }
         let judges = drained || self.connection.state() != State::Open;
@@ -358,5 +434,16 @@ fn cost(message: &Message<'_>) -> usize {
     message.len() + size_of::<Message<'_>>()
 }
 
-/// How much is read ahead, in octets.
-const WINDOW: usize = 256 << 10;
+/// Draws the end of a life: within its last tenth, so that those which came together do not come
+/// back together.
+fn draw(most: Duration, now: Instant) -> Option<Instant> {
+    let part = f64::from(u32::from_be_bytes(octets())) / f64::from(u32::MAX);
+    now.checked_add(most - (most / 10).mul_f64(part))
+}
+
+/// How many octets are read at once: at least, for connections that are many and have little to
+/// say, and at most.
+const LEAST_READ: usize = 4 << 10;
+const MOST_READ: usize = 64 << 10;
+/// How often a connection looks whether it is to give up what it holds.
+const LOOK: Duration = Duration::from_millis(100);

@@ -15,6 +15,12 @@
 //! that receives. A peer is not given up for what came while nobody read: all that has come is read
 //! before an automatic ping is judged to be unanswered.
 //!
+//! # Limits
+//!
+//! The options hold here as they do elsewhere. With [`RateLimit::pause`](crate::RateLimit::pause) it is
+//! calls that receive which wait. `max_connections`, `max_handshaking` and `memory_budget` are for what
+//! [`Server::serve`] serves. Each option that has no use here says so.
+//!
 //! # Threads
 //!
 //! [`WebSocketStream`] receives; it is for one thread. Its [`handle`](WebSocketStream::handle) is
@@ -37,6 +43,7 @@ mod app;
 mod connect;
 mod core;
 mod dial;
+mod lobby;
 mod opening;
 mod proxy;
 #[cfg(feature = "rustls")]

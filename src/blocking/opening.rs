@@ -3,8 +3,8 @@
 use super::transport::{Transport, is_pause};
 use crate::connection::TimeoutKind;
 use crate::error::{Error, Result};
-use crate::handshake::HandshakeError;
 use crate::handshake::client::BodyReader;
+use crate::handshake::{HandshakeError, ProxyHeader};
 use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -43,6 +43,21 @@ impl Shaking {
                     octets,
                     early,
                 });
+            }
+        }
+    }
+
+    /// Reads what a proxy says first: octet by octet, since what comes behind may be TLS's.
+    pub(super) fn read_proxy_header(&self) -> Result<ProxyHeader> {
+        let (mut octets, mut octet) = (Vec::new(), [0]);
+        loop {
+            let read = in_time(self.deadline, |time| self.transport.read(&mut octet, time))?;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            octets.extend(octet);
+            if let Some((header, _)) = ProxyHeader::parse(&octets)? {
+                return Ok(header);
             }
         }
     }

@@ -212,6 +212,11 @@ impl Transport for Tls {
         }
     }
 
+    fn is_emptied_by(&self, read: usize, room: usize) -> bool {
+        let incoming = lock(&self.incoming);
+        read < room && incoming.is_empty() && incoming.octets.len() < READ
+    }
+
     fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize> {
         let mut outgoing = lock(&self.outgoing);
         if outgoing.taken == 0 {

@@ -1,20 +1,22 @@
 //! A server for tests and small tools: one thread a connection.
 
-use super::accepting::shake_hands;
+use super::accepting::{Visitor, shake_hands};
+use super::lobby::Lobby;
 use super::security::Security;
 use super::stopper::{Stopper, Stopping};
 use super::stream::WebSocketStream;
 use super::transport::is_pause;
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::CloseCause;
+use crate::connection::{CloseCause, Rules};
 use crate::error::{HandlerResult, Result};
 use crate::handshake::server::{ConnectionAccept, ConnectionDeny, ConnectionRequest};
-use crate::options::ServerOptions;
+use crate::options::{OptionsError, ServerOptions};
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
+use socket2::SockRef;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -64,6 +66,8 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     pub(super) options: ServerOptions,
+    /// What the connections obey; they share what is one for all of them.
+    pub(super) rules: Rules,
     pub(super) security: Security,
     pub(super) on_connect: Option<Box<OnConnect>>,
     pub(super) stopping: Arc<Stopping>,
@@ -80,10 +84,13 @@ impl Server {
     /// Fails if the address cannot be listened on.
     pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
+        let options = ServerOptions::default();
+        listen(&listener, &options);
         Ok(Self {
             local_addr: listener.local_addr()?,
             listener,
-            options: ServerOptions::default(),
+            rules: Rules::server(&options),
+            options,
             security: Security::None,
             on_connect: None,
             stopping: Arc::default(),
@@ -94,9 +101,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if an option has a value outside of its range.
+    /// Fails if an option has a value outside of its range, and with `reuse_port`: the address is bound
+    /// by now, and cannot be shared any more.
     pub fn options(mut self, options: ServerOptions) -> Result<Self> {
         options.validate()?;
+        if options.reuse_port {
+            let allowed = "false with blocking, where the address is bound before";
+            return Err(OptionsError::value("reuse_port", true, allowed).into());
+        }
+        listen(&self.listener, &options);
+        self.rules = Rules::server(&options);
         self.options = options;
         Ok(self)
     }
@@ -157,7 +171,13 @@ impl Server {
     /// answered then; the server can go on.
     pub fn accept(&self) -> Result<WebSocketStream> {
         let (stream, peer) = self.listener.accept()?;
-        shake_hands(self, (stream, peer), None)
+        let visitor = Visitor {
+            stream,
+            peer,
+            counted: None,
+            seat: None,
+        };
+        shake_hands(self, visitor)
     }
 
     /// Serves connections until it is [stopped](Self::stopper): calls `handler` for each, in a
@@ -174,8 +194,13 @@ impl Server {
         F: Fn(&mut WebSocketStream) -> HandlerResult + Send + Sync,
     {
         let handler = &handler;
+        let lobby = Lobby::default();
+        let lobby = self.options.max_handshaking.map(|limit| (limit, &lobby));
         thread::scope(|scope| {
             while !self.stopping.is_stopped() {
+                if let Some((limit, lobby)) = lobby {
+                    lobby.wait_for_room(limit);
+                }
                 let (stream, peer) = match self.listener.accept() {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -186,7 +211,21 @@ impl Server {
                 if self.stopping.is_stopped() {
                     break;
                 }
-                let serve = move || self.serve_one(stream, peer, handler);
+                let seat = lobby.map(|(_, lobby)| lobby.seat());
+                let serve = move || {
+                    let counted = self.stopping.count();
+                    let visitor = Visitor {
+                        stream,
+                        peer,
+                        counted: Some(&counted),
+                        seat,
+                    };
+                    // A panic of whatever is called here is to concern this client alone.
+                    let served = AssertUnwindSafe(|| self.serve_one(visitor, handler));
+                    if catch_unwind(served).is_err() {
+                        tracing::error!(%peer, "connection panicked");
+                    }
+                };
                 if let Err(error) = thread::Builder::new().spawn_scoped(scope, serve) {
                     tracing::warn!(%error, "cannot make a thread for a connection");
                 }
@@ -197,12 +236,11 @@ impl Server {
 
     fn serve_one(
         &self,
-        stream: TcpStream,
-        peer: SocketAddr,
+        visitor: Visitor<'_>,
         handler: &(impl Fn(&mut WebSocketStream) -> HandlerResult + Sync),
     ) {
-        let counted = self.stopping.count();
-        let mut ws = match shake_hands(self, (stream, peer), Some(&counted)) {
+        let peer = visitor.peer;
+        let mut ws = match shake_hands(self, visitor) {
             Ok(ws) => ws,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -228,6 +266,14 @@ impl fmt::Debug for Server {
             .field("local_addr", &self.local_addr)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+/// Tells the system how many may wait. It has been told before, and may know no other number.
+fn listen(listener: &TcpListener, options: &ServerOptions) {
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    if let Err(error) = SockRef::from(listener).listen(backlog) {
+        tracing::warn!(%error, "cannot set the backlog");
     }
 }
 

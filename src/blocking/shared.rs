@@ -40,6 +40,8 @@ struct Call {
     until: Option<Instant>,
     /// Whether the socket was found empty, so that the peer may be judged.
     drained: bool,
+    /// How many octets were read since something was due of the peer.
+    late: usize,
     /// Whether it was looked at, which also a call without any time does once.
     looked: bool,
 }
@@ -74,6 +76,7 @@ impl Shared {
             purpose,
             until,
             drained: false,
+            late: 0,
             looked: false,
         };
         let mut core = self.lock();
@@ -136,7 +139,11 @@ impl Shared {
             }
         }
         let reads = call.purpose == Purpose::Read || core.is_stalled() && !core.writing;
-        if reads && core.may_read() {
+        if core.is_throttled() {
+            // Nobody reads, and what comes meanwhile is not known.
+            call.drained = false;
+        }
+        if reads && core.may_read(call.purpose) {
             return self.read(core, call);
         }
         call.looked = true;
@@ -175,8 +182,9 @@ impl Shared {
                 .map(|deadline| deadline.saturating_duration_since(Instant::now())),
         };
         core.reading = true;
+        let size = core.read_size();
         drop(core);
-        let mut buffer = BytesMut::zeroed(READ);
+        let mut buffer = BytesMut::zeroed(size);
         let read = self.transport.read(&mut buffer, time);
         if let Ok(count) = read {
             buffer.truncate(count);
@@ -187,6 +195,11 @@ impl Shared {
         let mut core = self.lock();
         core.reading = false;
         call.looked = true;
+        if let Ok(count) = read {
+            // Octets that come all the while are not to put off a judgement for ever.
+            call.late += if core.is_overdue() { count } else { 0 };
+            call.drained |= call.late > MOST_LATE || self.transport.is_emptied_by(count, size);
+        }
         match read {
             Err(error) if is_pause(&error) => call.drained = true,
             read => core.received(read.map(|_| buffer)),
@@ -252,5 +265,5 @@ fn earlier(first: Option<Instant>, second: Option<Instant>) -> Option<Instant> {
 
 /// How long one direction is tried before the other gets its turn.
 const MOMENT: Duration = Duration::from_millis(10);
-/// How many octets are read at once.
-const READ: usize = 64 << 10;
+/// More octets than a socket holds: who has sent them since something was due has sent them late.
+const MOST_LATE: usize = 16 << 20;

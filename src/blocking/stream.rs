@@ -5,7 +5,7 @@ use super::shared::Shared;
 use super::transport::Transport;
 use super::websocket::{Inner, WebSocket, after};
 use crate::close::{CloseCode, CloseFrame};
-use crate::connection::{CloseCause, CloseInfo, Connection, DeflateSettings, Rules};
+use crate::connection::{CloseCause, CloseInfo, DeflateSettings, Rules};
 use crate::error::{Error, Result};
 use crate::handshake::Agreed;
 use crate::handshake::client::ConnectionResponse;
@@ -13,7 +13,6 @@ use crate::handshake::server::ConnectionRequest;
 use crate::message::{Message, Text};
 use crate::observe::{Direction, Tracer, WireLog, next_id, tracer};
 use crate::peer::Peer;
-use crate::random::masking_key;
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -90,18 +89,16 @@ impl WebSocketStream {
             options: opened.agreed.deflate_options,
         });
         let now = Instant::now();
-        let write_stall = rules.write_stall;
         let tracers = own.into_iter().chain(tracer()).collect();
         let mut wire = WireLog::new(&rules, (next_id(), &opened.peer), tracers);
-        let mut connection = Connection::new(rules, deflate.as_ref(), Box::new(masking_key), now);
-        let mut early = BytesMut::from(&*opened.early);
+        let mut core = Core::new(rules, deflate.as_ref(), now);
+        let early = BytesMut::from(&*opened.early);
         if !early.is_empty() {
             if let Some(wire) = &mut wire {
                 wire.show(Direction::Received, &early);
             }
-            connection.receive(&mut early, now);
+            core.received(Ok(early));
         }
-        let core = Core::new(connection, write_stall);
         let inner = Inner {
             shared: Shared::new(core, opened.transport, wire),
             peer: opened.peer,

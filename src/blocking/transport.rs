@@ -3,13 +3,16 @@
 use socket2::Socket;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A stream that one thread reads while another one writes.
 pub(super) trait Transport: Send + Sync {
     /// Reads some octets; fails with `WouldBlock` or `TimedOut` if none come within `time`.
     fn read(&self, buffer: &mut [u8], time: Option<Duration>) -> io::Result<usize>;
+
+    /// Tells whether the last read, which had `room`, has left nothing behind.
+    fn is_emptied_by(&self, read: usize, room: usize) -> bool;
 
     /// Writes some octets; fails with `WouldBlock` or `TimedOut` if none are taken within `time`, and
     /// returns zero if something has left of them, but not yet as much as was to be told.
@@ -23,7 +26,7 @@ pub(super) trait Transport: Send + Sync {
 /// A socket of TCP, or a Unix socket.
 #[derive(Debug)]
 pub(super) struct Plain {
-    socket: Socket,
+    socket: Arc<Socket>,
     /// What the socket was told last, to spare the system calls that would change nothing.
     read_timeout: Mutex<Option<Duration>>,
     write_timeout: Mutex<Option<Duration>>,
@@ -37,10 +40,17 @@ impl Plain {
         socket.set_read_timeout(None)?;
         socket.set_write_timeout(None)?;
         Ok(Self {
-            socket,
+            socket: Arc::new(socket),
             read_timeout: Mutex::default(),
             write_timeout: Mutex::default(),
         })
+    }
+}
+
+impl Plain {
+    /// Returns the socket, for those who may end it.
+    pub(super) fn socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.socket)
     }
 }
 
@@ -49,14 +59,18 @@ impl Transport for Plain {
         change(&self.read_timeout, time, |time| {
             self.socket.set_read_timeout(time)
         })?;
-        (&self.socket).read(buffer)
+        (&*self.socket).read(buffer)
+    }
+
+    fn is_emptied_by(&self, read: usize, room: usize) -> bool {
+        read < room
     }
 
     fn write(&self, octets: &[u8], time: Option<Duration>) -> io::Result<usize> {
         change(&self.write_timeout, time, |time| {
             self.socket.set_write_timeout(time)
         })?;
-        (&self.socket).write(octets)
+        (&*self.socket).write(octets)
     }
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {

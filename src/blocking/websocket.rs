@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 ///
 /// One thread receives with the [`WebSocketStream`](super::WebSocketStream), the others send with
 /// clones of its handle. Each method returns when it is done; while it waits it also answers pings,
-/// sends automatic ones and keeps to the timeouts, and reads ahead up to 256 KiB if no other thread
-/// receives.
+/// sends automatic ones and keeps to the timeouts, and reads ahead up to `receive_window` if no other
+/// thread receives.
 ///
 /// ```no_run
 /// # fn main() -> motorway::Result<()> {
@@ -45,9 +45,12 @@ pub(super) struct Inner {
 impl WebSocket {
     /// Sends a message; returns once the network stack has taken all of it.
     ///
-    /// Messages of several threads go out whole, one after the other. If the peer sends more than
-    /// 256 KiB while it takes nothing, and no other thread receives, nothing is left but to wait for
-    /// `write_stall_timeout`.
+    /// Messages of several threads go out whole, one after the other. A peer that takes nothing of it
+    /// for `write_stall_timeout` (60 seconds unless set) is dropped, so that the call does not last for
+    /// ever; one that takes a little now and then is waited for, until another thread closes the
+    /// connection, which takes `close_handshake_timeout` at most. If the peer sends more than
+    /// `receive_window` (256 KiB unless set) meanwhile, and no other thread receives, nothing more is
+    /// read.
     ///
     /// # Errors
     ///
@@ -89,8 +92,8 @@ impl WebSocket {
     /// # Errors
     ///
     /// Fails if the payload has more than 125 octets, if the connection is closing or closes before
-    /// the answer comes, or with [`Error::ReadAheadFull`] if 256 KiB of messages come before it and
-    /// no other thread receives them.
+    /// the answer comes, or with [`Error::ReadAheadFull`] if more messages come before it than
+    /// `receive_window` has room for, 256 KiB unless set, and no other thread receives them.
     pub fn ping(&self, payload: impl AsRef<[u8]>) -> Result<Duration> {
         self.wait_for_pong(payload.as_ref(), None)
             .map(|time| time.unwrap_or(Duration::MAX))
@@ -145,8 +148,8 @@ impl WebSocket {
     /// `close_handshake_timeout` (5 seconds unless set), and returns how the connection ended.
     ///
     /// Also if the connection is closing or closed already; the code and the reason count for
-    /// nothing then. Messages that come meanwhile can still be received, up to 256 KiB; what comes
-    /// beyond that is dropped. A reason longer than 123 octets is cut at a character boundary.
+    /// nothing then. Messages that come meanwhile can still be received, up to `receive_window`; what
+    /// comes beyond that is dropped. A reason longer than 123 octets is cut at a character boundary.
     ///
     /// # Errors
     ///
@@ -195,13 +198,22 @@ impl WebSocket {
 
     /// Begins to close without waiting for the end; whoever waits for something sees to the rest.
     pub(super) fn begin_close(&self, frame: CloseFrame, cause: CloseCause) {
-        let begun = self.shared().lock().close(frame, cause);
-        if begun.is_ok() {
-            let until = Some(Instant::now());
-            self.shared().drive(Purpose::Write, until, |core| {
-                core.is_flushed().then_some(())
-            });
-        }
+        self.announce_close(frame, cause);
+        self.flush();
+    }
+
+    /// Says that the connection is to be closed; writes nothing.
+    pub(super) fn announce_close(&self, frame: CloseFrame, cause: CloseCause) {
+        // Fails for no code that is allowed.
+        let _ = self.shared().lock().close(frame, cause);
+    }
+
+    /// Writes what the socket takes at once.
+    pub(super) fn flush(&self) {
+        let until = Some(Instant::now());
+        self.shared().drive(Purpose::Write, until, |core| {
+            core.is_flushed().then_some(())
+        });
     }
 
     /// Drops the connection at once, without a closing handshake. Threads that wait return.

@@ -1,10 +1,12 @@
 //! The other end: a server that writes and reads octets by hand, or one that echoes.
 
-use motorway::blocking::{Connector, Server, Stopper, WebSocketStream};
+use motorway::blocking::{Connector, Server, Stopper, WebSocket, WebSocketStream};
 use motorway::handshake::{HeadLimits, HeadReader, accept_key, server};
 use motorway::{ClientOptions, ConnectionAccept, Peer, ServerOptions};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 
 /// A listener and the URL that leads to it.
@@ -104,20 +106,27 @@ pub(crate) fn read_rest(stream: &mut TcpStream) -> Vec<u8> {
 /// An echo server in a thread, stopped when dropped.
 pub(crate) struct Echo {
     pub(crate) url: String,
+    /// The connections that have opened.
+    pub(crate) opened: Receiver<WebSocket>,
     stopper: Stopper,
     serving: Option<JoinHandle<motorway::Result<()>>>,
 }
 
 impl Echo {
     pub(crate) fn start(options: ServerOptions) -> Self {
-        let server = Server::bind("127.0.0.1:0")
-            .unwrap()
-            .options(options)
-            .unwrap();
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        Self::on(server.options(options).unwrap())
+    }
+
+    pub(crate) fn on(server: Server) -> Self {
         let url = format!("ws://{}/", server.local_addr());
         let stopper = server.stopper();
+        let (opening, opened) = channel();
+        let opening = Mutex::new(opening);
         let serving = thread::spawn(move || {
             server.serve(|ws| {
+                // Few tests look at it.
+                let _ = opening.lock().unwrap().send(ws.handle().clone());
                 while let Some(message) = ws.recv()? {
                     ws.send(message)?;
                 }
@@ -126,9 +135,15 @@ impl Echo {
         });
         Self {
             url,
+            opened,
             stopper,
             serving: Some(serving),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        let address = self.url["ws://".len()..].trim_end_matches('/');
+        address.parse().unwrap()
     }
 }
 
