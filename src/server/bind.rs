@@ -1,5 +1,6 @@
 //! Sockets that a server listens on.
 
+use super::accepting::Source;
 use super::incoming::Security;
 use crate::address::{ListenAddress, Place};
 use crate::error::Result;
@@ -149,8 +150,14 @@ impl Listener {
             Self::Unix(_) => None,
         }
     }
+}
 
-    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+impl Source for Listener {
+    fn socket_addr(&self) -> Option<SocketAddr> {
+        Self::socket_addr(self)
+    }
+
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;

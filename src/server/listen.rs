@@ -1,28 +1,19 @@
-//! A server that listens: the accept loop and the shutdown.
+//! A server that listens, and its shutdown.
 
-use super::bind::{Accepted, Listener, Secured};
-#[cfg(feature = "rustls")]
-use super::incoming::secure;
-use super::incoming::{Incoming, Security};
+use super::accepting::accept_loop;
+use super::bind::{Listener, Secured};
 use super::lifecycle::{Lifecycle, SHUTDOWN_DEADLINE, going_away};
 use super::opening::Serve;
 use crate::address::ListenAddress;
 use crate::close::{CloseCode, CloseFrame};
 use crate::error::Result;
-use crate::handshake::TransportDetails;
-use crate::socket::set_up;
-use crate::transport::Stream;
-use socket2::SockRef;
 use std::borrow::Cow;
-use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::spawn;
-use tokio::time::sleep;
 
 /// A server that listens and serves connections in tasks of the runtime.
 ///
@@ -221,103 +212,3 @@ impl Drop for WorkerRuntime {
         }
     }
 }
-
-async fn accept_loop(
-    (listener, security): Secured,
-    factory: Arc<impl Serve>,
-    lifecycle: Arc<Lifecycle>,
-) {
-    let mut pause = SHORTEST_PAUSE;
-    let at = listener.socket_addr();
-    // Every address of IPv4 can also be written as one of IPv6 that is not unspecified itself.
-    let at = at.filter(|address| !address.ip().to_canonical().is_unspecified());
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = lifecycle.draining.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(accepted) => {
-                pause = SHORTEST_PAUSE;
-                if let Some(limit) = factory.settings().options.max_handshaking {
-                    // Whoever comes after this one waits where the system lets it wait.
-                    tokio::select! {
-                        biased;
-                        () = lifecycle.draining.cancelled() => {}
-                        () = lifecycle.lobby.room(limit) => {}
-                    }
-                }
-                serve(accepted, at, &security, (&factory, &lifecycle));
-            }
-            Err(error) if concerns_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, ?pause, "cannot accept connections for now");
-                tokio::select! {
-                    () = lifecycle.draining.cancelled() => return,
-                    () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                }
-            }
-        }
-    }
-}
-
-fn serve(
-    accepted: Accepted,
-    at: Option<SocketAddr>,
-    security: &Security,
-    shared: (&Arc<impl Serve>, &Arc<Lifecycle>),
-) {
-    match accepted {
-        Accepted::Tcp(stream, peer) => {
-            // Fails only on a socket that is gone already.
-            let _ = set_up(&SockRef::from(&stream), &shared.0.settings().options.common);
-            // Only who listens at every address has to ask which one it is.
-            let at = at.or_else(|| stream.local_addr().ok());
-            let details = TransportDetails::server(peer).at(at);
-            serve_stream(stream, details, security, shared);
-        }
-        #[cfg(unix)]
-        Accepted::Unix(stream, peer) => {
-            serve_stream(stream, TransportDetails::server(peer), security, shared);
-        }
-    }
-}
-
-fn serve_stream<S: Stream>(
-    stream: S,
-    details: TransportDetails,
-    security: &Security,
-    (factory, lifecycle): (&Arc<impl Serve>, &Arc<Lifecycle>),
-) {
-    let mut incoming = Incoming::new(stream, details, factory.counter().count());
-    incoming.token = Some(lifecycle.tasks.token());
-    if factory.settings().options.max_handshaking.is_some() {
-        incoming.seat = Some(lifecycle.lobby.seat());
-    }
-    let (factory, lifecycle) = (Arc::clone(factory), Arc::clone(lifecycle));
-    match security {
-        Security::None => spawn(factory.serve(lifecycle, ready(Ok(incoming)))),
-        #[cfg(feature = "rustls")]
-        Security::Tls(tls) => {
-            let with = (tls.clone(), factory.settings());
-            let securing = secure(incoming, Arc::clone(&lifecycle), with);
-            spawn(factory.serve(lifecycle, securing))
-        }
-    };
-}
-
-/// Tells errors of one connection, which was gone before it was accepted, from those of the
-/// process, such as a lack of descriptors, which last a while.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
-}
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);

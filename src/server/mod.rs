@@ -1,5 +1,6 @@
 //! Servers: the protocol trait, handlers, the factory, listening.
 
+mod accepting;
 mod asking;
 mod bind;
 mod carrier;
