@@ -16,8 +16,9 @@ use super::{OptionsError, authority};
 /// - as a whole scheme or port for any;
 /// - within a label, scheme or port for any characters but a dot, or none.
 ///
-/// Without a port the default one of the scheme is meant. The pattern `*` alone stands for all
-/// origins, and `self` for the server's own: [`same_origin`](Self::same_origin). An origin of `null` or a file has a rule of its own:
+/// Without a port the default one of the scheme is meant; one that no port can have, such as `99*999`,
+/// makes no pattern. The pattern `*` alone stands for all origins, and `self` for the server's own:
+/// [`same_origin`](Self::same_origin). An origin of `null` or a file has a rule of its own:
 /// [`ServerOptions::allow_null_origin`](crate::ServerOptions::allow_null_origin).
 ///
 /// ```
@@ -255,6 +256,8 @@ impl Pattern {
                 if digits.len() == port.len() {
                     Port::At(port.parse().ok().filter(|port| *port > 0)?)
                 } else {
+                    // `99*999` and `0*` look like patterns, and no port has such a number.
+                    least_met(port, &digits)?;
                     Port::Matching(anchored(&within_label(port))?)
                 }
             }
@@ -278,6 +281,16 @@ impl Pattern {
         };
         has_port && self.scheme.is_match(&origin.scheme) && self.host.is_match(&origin.host)
     }
+}
+
+/// Returns the least port that meets a pattern of these digits: whatever else its stars stand for makes
+/// it larger.
+fn least_met(pattern: &str, digits: &str) -> Option<u16> {
+    let least = match pattern.starts_with('*') && digits.starts_with('0') {
+        true => format!("1{digits}"),
+        false => digits.to_owned(),
+    };
+    least.parse().ok().filter(|_| !least.starts_with('0'))
 }
 
 /// Turns a label of a host into an expression: a lone `*` is one or more whole labels.

@@ -98,6 +98,9 @@ const ORIGINS: &[(&str, &str, bool)] = &[
     // Ports.
     ("http://localhost:*", "http://localhost:3000", true),
     ("http://localhost:*", "http://localhost", true),
+    ("http://localhost:6*5535", "http://localhost:65535", true),
+    ("http://localhost:*0000", "http://localhost:60000", true),
+    ("http://localhost:*0000", "http://localhost:6000", false),
     ("http://localhost:30*", "http://localhost:3000", true),
     ("http://localhost:30*", "http://localhost:8030", false),
     ("http://localhost", "http://localhost:3000", false),
@@ -188,6 +191,11 @@ fn bad_patterns_are_refused() {
         "https://example.com:65536",
         "https://example.com:a",
         "https://example.com:**",
+        // No port has such a number.
+        "https://*.example.com:99*999",
+        "https://example.com:*00000",
+        "https://example.com:0*80",
+        "https://example.com:7*0000",
         "https://(a|b).com",
         "https://a+b.com",
         "https://exämple.com",
