@@ -25,10 +25,15 @@ pub enum Retry {
 }
 
 impl Retry {
-    /// Decides by what usually passes: a host that cannot be reached, a stream that failed, a timeout, a server that restarts (1001,
-    /// 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or has failed (1011).
+    /// Decides by what usually passes: a host that cannot be reached, a stream that failed, a timeout, a
+    /// server that restarts (1001, 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or
+    /// has failed (1011).
     ///
-    /// Not so a closing handshake that this end began, a normal end (1000), what a request or
+    /// A timeout is any [`TimeoutKind`](crate::TimeoutKind), so that also `idle_timeout` and `max_lifetime`
+    /// of this end begin a new connection: who hears nothing, or has been with one server for long enough,
+    /// is to have another. To end with one of them, [classify](crate::Reconnect::classify) it.
+    ///
+    /// Not so a closing handshake that this end began otherwise, a normal end (1000), what a request or
     /// protocol got wrong, and codes of applications.
     #[must_use]
     pub fn of(ended: &Ended) -> Self {
@@ -129,7 +134,7 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Endpoint;
+    use crate::connection::{Endpoint, TimeoutKind};
 
     fn refused(status: u16, after: Option<&'static str>) -> Ended {
         let mut headers = HeaderMap::new();
@@ -180,6 +185,17 @@ mod tests {
             assert_eq!(retry != Retry::Never, again, "{code}");
         }
         assert_eq!(Retry::of(&closed(CloseCause::Dropped, 1006)), Retry::Again);
+        // Whoever waits for data and gets none wants another connection, not the end.
+        for kind in [
+            TimeoutKind::AutoPing,
+            TimeoutKind::Idle,
+            TimeoutKind::Lifetime,
+        ] {
+            for code in [1000, 1001, 1006] {
+                let retry = Retry::of(&closed(CloseCause::Timeout(kind), code));
+                assert_eq!(retry, Retry::Again, "{kind:?}");
+            }
+        }
         for ours in [CloseCause::Local, CloseCause::Handler, CloseCause::Panic] {
             assert_eq!(Retry::of(&closed(ours, 1001)), Retry::Never);
         }
