@@ -131,19 +131,3 @@ async fn small_messages_that_nobody_reads_do_not_end_the_connection() {
     }
     assert_alive(&mut other, &mut channel).await;
 }
-
-// What was not read is given back to the others.
-#[tokio::test]
-async fn a_dropped_websocket_gives_its_window_back() {
-    let (connector, http2, mut server) = pair(builder()).await;
-    for _ in 0..20 {
-        let (ws, mut slow) = open(&connector, &http2, &mut server).await;
-        let half = Wire::binary(vec![0; 200 * KIB]).encode();
-        slow.write(half).await.unwrap();
-        drop(ws);
-        let reset = within(poll_fn(|context| slow.outflow.poll_reset(context))).await;
-        assert_eq!(reset.unwrap(), h2::Reason::CANCEL);
-    }
-    let (mut ws, mut channel) = open(&connector, &http2, &mut server).await;
-    assert_alive(&mut ws, &mut channel).await;
-}

@@ -106,6 +106,12 @@ impl Inflow {
         matches!(self.lock().end, Some(End::Orderly))
     }
 
+    /// Returns how many octets wait to be read.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().octets.len()
+    }
+
     /// Reads no more.
     pub(super) fn close(&self) {
         let mut arrived = self.lock();

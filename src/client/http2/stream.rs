@@ -147,3 +147,57 @@ impl Drop for Http2Stream {
 
 /// How many octets are handed on at once: a frame of HTTP/2, unless its peer takes larger ones.
 const AT_ONCE: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::super::task::Task;
+    use super::Http2Stream;
+    use crate::transport::Stream;
+    use http::{Request, Response};
+    use std::sync::Arc;
+    use tokio::io::AsyncReadExt;
+    use tokio::time::{Duration, timeout};
+
+    /// What one WebSocket has of the window of all.
+    const SHARE: usize = 100_000;
+
+    // RFC 9113 §6.9.1. The window of a connection is for one of them and a half.
+    #[tokio::test]
+    async fn a_dropped_websocket_gives_its_window_back() {
+        let (near, far) = tokio::io::duplex(16 << 10);
+        tokio::spawn(async move {
+            let mut server = h2::server::handshake(far).await.unwrap();
+            let mut open = Vec::new();
+            while let Some(asked) = server.accept().await {
+                let (_, mut respond) = asked.unwrap();
+                let mut outflow = respond.send_response(Response::new(()), false).unwrap();
+                outflow.send_data(vec![7; SHARE].into(), false).unwrap();
+                open.push(outflow);
+            }
+        });
+        let near: Box<dyn Stream> = Box::new(near);
+        let mut builder = h2::client::Builder::new();
+        let builder = builder
+            .initial_window_size(u32::try_from(SHARE).unwrap())
+            .initial_connection_window_size(u32::try_from(SHARE * 3 / 2).unwrap());
+        let (mut requests, connection) = builder.handshake(near).await.unwrap();
+        let task = Task::new(connection);
+        let desk = Arc::clone(task.desk());
+        tokio::spawn(task);
+        for number in 0..20 {
+            let (answer, outflow) = requests.send_request(Request::new(()), false).unwrap();
+            let body = answer.await.unwrap().into_body();
+            let mut stream = Http2Stream::new(outflow, body, &desk);
+            let arriving = async {
+                while stream.inflow.waiting() < SHARE {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let arrived = timeout(Duration::from_secs(30), arriving).await;
+            arrived.unwrap_or_else(|_| panic!("{number} has no window"));
+            // Nothing is read, or a little.
+            let mut little = vec![0; number * 100];
+            stream.read_exact(&mut little).await.unwrap();
+        }
+    }
+}
