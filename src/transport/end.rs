@@ -1,7 +1,6 @@
 //! The end of a connection: the closing handshake, the end of TCP, failures.
 
 use super::any_stream::AnyStream;
-use super::backlog::Kept;
 use super::cork;
 use super::io::{Io, Stream, now};
 use super::pings::Pings;
@@ -47,7 +46,9 @@ impl<S: Stream> Io<S> {
 
     /// Takes note of the peer's close frame and answers it.
     pub(super) fn receive_close(&mut self, frame: Option<CloseFrame>) {
-        self.ws.0.update(|half| half.receive_close(frame));
+        self.ws
+            .0
+            .update(|half| half.sender.receive_close(frame, &mut half.output));
     }
 
     /// Takes the closing handshake further, and then the end of TCP.
@@ -175,7 +176,10 @@ impl<S: Stream> Io<S> {
 
     /// Fails the connection: what was sent before goes out, then the close frame.
     pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
-        self.ws.0.update(|half| half.fail(frame, cause));
+        self.ws.0.update(|half| {
+            half.is_deaf = true;
+            half.sender.fail(Some(frame), cause, &mut half.output);
+        });
     }
 
     pub(super) fn end_of_stream(&mut self) {
@@ -270,7 +274,6 @@ struct Told {
     waiting: Vec<Waker>,
     /// Payloads may have owners of their own, who do what they like when they are dropped.
     output: Output,
-    backlog: Vec<Kept>,
     /// Dropping what would answer them tells those who wait for pongs.
     pings: Pings,
 }
@@ -278,7 +281,6 @@ struct Told {
 impl Told {
     fn wake(self) {
         drop(self.output);
-        drop(self.backlog);
         drop(self.pings);
         self.waiting.into_iter().for_each(Waker::wake);
     }
@@ -287,11 +289,9 @@ impl Told {
 impl Shared {
     /// Takes note of the end, once, and gives up what was not sent.
     fn finish(&self, half: &mut Half, cause: CloseCause) -> Told {
-        let unsent = half.framed();
-        let backlog = half.backlog.as_mut().map(|backlog| backlog.end());
-        let (behind, backlog) = backlog.unwrap_or_default();
+        let unsent = half.buffered();
         let mut info = half.sender.end(cause);
-        info.unsent_octets = unsent + behind;
+        info.unsent_octets = unsent;
         half.held = None;
         // Set already if the driver is dropped after the end.
         let _ = self.closed.set(Box::new(info));
@@ -301,7 +301,6 @@ impl Shared {
         Told {
             waiting,
             output: std::mem::take(&mut half.output),
-            backlog,
             pings: std::mem::take(&mut half.pings),
         }
     }

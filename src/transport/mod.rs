@@ -17,7 +17,6 @@
 //! callbacks are awaited, and they are not cancelled while the server runs.
 
 mod any_stream;
-mod backlog;
 mod by_id;
 mod codec;
 mod cork;
@@ -31,7 +30,6 @@ mod json;
 mod lookahead;
 mod offering;
 mod opening;
-mod overflow;
 mod pings;
 mod pool;
 mod read;

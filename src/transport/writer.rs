@@ -39,8 +39,7 @@ impl MessageWriter {
         }
     }
 
-    /// Sends a part as a frame; waits while more than 256 KiB are buffered, whatever the
-    /// `overflow_policy`.
+    /// Sends a part as a frame; waits while more than 256 KiB are buffered.
     ///
     /// The caller of a text message makes sure that its parts are UTF-8 together.
     ///
@@ -102,7 +101,9 @@ impl Drop for MessageWriter {
             self.ws.0.command(|half| {
                 // Behind a close frame nobody waits for the rest of the message.
                 if half.sender.state().is_open() {
-                    half.fail(frame, CloseCause::UnfinishedMessage);
+                    half.is_deaf = true;
+                    half.sender
+                        .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
                 }
             });
         }
