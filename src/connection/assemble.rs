@@ -133,6 +133,11 @@ impl Assembler {
         self.kind.is_some()
     }
 
+    /// How many octets the frames of the message have as their headers announced them.
+    pub(super) fn announced(&self) -> u64 {
+        self.wire
+    }
+
     pub(super) fn is_compressed(&self) -> bool {
         self.compressed
     }

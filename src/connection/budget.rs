@@ -93,7 +93,23 @@ impl Share {
     pub(super) fn woken_by(&mut self, waker: &Waker) {
         if (self.waker.as_ref()).is_none_or(|known| !known.will_wake(waker)) {
             self.waker = Some(waker.clone());
+            self.tell_waker();
         }
+    }
+
+    /// Tells who is to be woken from now on, if anybody may be: what another task drives now would not
+    /// hear of it otherwise.
+    #[cfg(feature = "tokio")]
+    fn tell_waker(&self) {
+        if self.told == 0 {
+            return;
+        }
+        let mut holders = self.budget.lock();
+        let holder = holders.held.get_mut(&self.number);
+        let old = holder.and_then(|holder| holder.waker.replace(self.waker.clone()?));
+        drop(holders);
+        // Without the lock, since it may be the last of its task.
+        drop(old);
     }
 
     /// Tells how many octets the connection holds now; returns whether it has to give them up.
@@ -134,3 +150,50 @@ impl Drop for Share {
 
 /// Smaller changes are not told.
 const STEP: u64 = 4 << 10;
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_went_to_another_task_is_woken_there() {
+        let budget = Arc::new(Budget::new(64 << 10));
+        let (mut large, mut small) = (Share::new(&budget), Share::new(&budget));
+        let (before, after) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+        large.woken_by(&Waker::from(Arc::clone(&before)));
+        assert!(!large.hold(40 << 10));
+        large.woken_by(&Waker::from(Arc::clone(&after)));
+        assert!(!large.hold(40 << 10));
+        assert!(!small.hold(30 << 10));
+        assert!(after.0.load(Ordering::Relaxed) && !before.0.load(Ordering::Relaxed));
+        assert!(large.hold(40 << 10));
+    }
+
+    #[test]
+    fn what_is_charged_is_given_back_by_whoever_goes() {
+        let budget = Arc::new(Budget::new(64 << 10));
+        let mut shares: Vec<_> = (0..3).map(|_| Share::new(&budget)).collect();
+        for share in &mut shares {
+            share.hold(20 << 10);
+        }
+        // Shed: the first of those that hold the most, whichever that is.
+        shares[0].hold(30 << 10);
+        assert!(shares[0].hold(30 << 10));
+        assert_eq!(budget.lock().used, 40 << 10);
+        shares[1].hold(0);
+        assert_eq!(budget.lock().used, 20 << 10);
+        drop(shares);
+        let holders = budget.lock();
+        assert_eq!((holders.used, holders.held.len()), (0, 0));
+    }
+}

@@ -18,6 +18,11 @@ impl Receiver {
         self.message.capacity()
     }
 
+    /// Returns how many octets of the message that has begun have arrived, as they were sent.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.message.announced().saturating_sub(self.frame.missing)
+    }
+
     /// Returns the kind of the message that has begun, if one has.
     pub(crate) fn under_way(&self) -> Option<MessageKind> {
         self.message.kind

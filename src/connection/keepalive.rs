@@ -246,7 +246,7 @@ impl Timers {
             None => (rules.close_timeout, TimeoutKind::ClosingHandshake),
         };
         let rare = self.rare.get_or_insert_default();
-        rare.watch = None;
+        rare.watch = rare.watch.take().and_then(Watch::closing);
         match rare.closing {
             Some((_, before)) if before == kind || drops.is_none() => {}
             _ => {

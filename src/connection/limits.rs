@@ -17,6 +17,7 @@ impl Connection {
         self.turn = 0;
         self.progress.buffered = held as u64;
         self.progress.is_partial = self.receiver.under_way().is_some();
+        self.progress.partial_octets = self.receiver.arrived();
         self.progress.is_busy = self.is_decoding;
         self.progress.sent += self.output.take_framed().payload;
         let due = self.timers.progressed(&self.progress, now);

@@ -95,7 +95,7 @@ pub struct Receiver {
     phase: Phase,
     pub(super) short: Ways,
     header: PartialHeader,
-    frame: Frame,
+    pub(super) frame: Frame,
     control: Option<Box<PartialControl>>,
     pub(super) message: Assembler,
 }
@@ -114,12 +114,12 @@ enum Phase {
 
 /// The data frame that is being received.
 #[derive(Clone, Copy, Debug, Default)]
-struct Frame {
+pub(super) struct Frame {
     fin: bool,
     whole_message: bool,
     mask: Option<MaskingKey>,
     offset: u64,
-    missing: u64,
+    pub(super) missing: u64,
 }
 
 /// An event, if there is one, and what is left of the input.

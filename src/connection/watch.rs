@@ -25,6 +25,8 @@ pub struct Progress {
     pub buffered: u64,
     /// Whether a message has begun to arrive that has not ended.
     pub is_partial: bool,
+    /// How many octets of that message have arrived, as they were sent.
+    pub partial_octets: u64,
     /// Whether what has arrived is not dealt with yet, so that the peer cannot be judged.
     pub is_busy: bool,
 }
@@ -123,7 +125,9 @@ impl Watch {
         self.hold(holds, now);
         let is_same = last.messages_received == progress.messages_received;
         self.excused &= is_same;
-        let has_grown = progress.is_partial && last.octets_received != progress.octets_received;
+        // Not for the pings between its fragments.
+        let has_grown = progress.is_partial
+            && (!last.is_partial || last.partial_octets != progress.partial_octets);
         if let Some(idle) = &mut self.idle
             && (holds || was_held || !is_same || has_grown || last.sent != progress.sent)
         {
@@ -140,7 +144,17 @@ impl Watch {
             return Some(Due::Exceeded);
         }
         let share = self.share.as_mut()?;
-        share.hold(progress.buffered).then_some(Due::Shed)
+        if share.hold(progress.buffered) {
+            self.share = None;
+            return Some(Due::Shed);
+        }
+        None
+    }
+
+    /// Forgets all but what the connection holds, since it closes; `None` if that is not counted.
+    pub(super) fn closing(mut self: Box<Self>) -> Option<Box<Self>> {
+        (self.idle, self.lifetime, self.message, self.meters) = (None, None, None, None);
+        self.share.is_some().then_some(self)
     }
 
     #[cfg(feature = "tokio")]

@@ -225,10 +225,10 @@ impl ServerOptions {
     /// begun to arrive, of what was read ahead, and of what is to be sent; `None` lifts it.
     ///
     /// Where it is more, those that hold the most are failed with close code 1013 until the others
-    /// fit; one whose peer does not read what waits for it is dropped. Less than 4 KiB a connection is
-    /// not counted, nor messages that wait in a stream to be received, nor windows of compression.
-    /// Options that are set anew count anew. A connection of `blocking` gives up what it holds within
-    /// 100 ms while a call waits there, or else with the next call.
+    /// fit; one whose peer does not read what waits for it is dropped, as is one that closes already.
+    /// Less than 4 KiB a connection is not counted, nor messages that wait in a stream to be received,
+    /// nor windows of compression. Options that are set anew count anew. A connection of `blocking` gives
+    /// up what it holds within 100 ms while a call waits there, or else with the next call.
     /// [`CloseCause::MemoryBudget`](crate::connection::CloseCause::MemoryBudget). At least 65,536.
     /// Default: off.
     #[must_use]

@@ -48,6 +48,7 @@ impl<S: Stream> Io<S> {
             buffered: (unsent + kept + self.receiver.held()) as u64,
             sent: sent + count(&traffic.payload_sent) + moved,
             is_partial: self.receiver.under_way().is_some(),
+            partial_octets: self.receiver.arrived(),
             is_busy: stage == Stage::Working || kept > 0,
         }
     }
@@ -71,6 +72,8 @@ impl<S: Stream> Io<S> {
                 let frame = self.frame_of(kind);
                 self.give_up(frame, CloseCause::Timeout(kind));
             }
+            // It has said already that it closes, and may go on to hold this for as long as that takes.
+            Due::Shed if !self.ws.is_open() => self.abort(CloseCause::MemoryBudget),
             Due::Shed => {
                 let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "short of memory");
                 self.give_up(frame, CloseCause::MemoryBudget);
@@ -106,10 +109,12 @@ impl<S: Stream> Io<S> {
     #[cold]
     pub(super) fn poll_unthrottled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.drive(context, Stage::Working);
-        match self.timers.is_throttled() {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
+        if !self.timers.is_throttled() {
+            return Poll::Ready(());
         }
+        // A pong that has come is not read either. The clocks go on where reading does.
+        self.timers.pause(now());
+        Poll::Pending
     }
 }
 

@@ -87,6 +87,23 @@ async fn pings_and_pongs_are_no_data() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pings_within_a_message_are_no_data() {
+    for end in both_ends!(|options| options.idle_timeout(seconds(30))) {
+        let start = Instant::now();
+        let mut session = end.open(&quiet()).await;
+        sleep_until(start + seconds(5)).await;
+        session.peer.send(Wire::text("be").unfinished()).await;
+        for at in [15, 25, 34] {
+            sleep_until(start + seconds(at)).await;
+            session.peer.send(Wire::ping("here")).await;
+            settle().await;
+        }
+        let info = closes(session, (start, 35), 1001).await;
+        is_timeout(&info, TimeoutKind::Idle);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_callback_that_runs_uses_the_connection() {
     for end in both_ends!(|options| options.idle_timeout(seconds(30))) {
         let slow = probe(|what| async move {
@@ -304,6 +321,38 @@ async fn who_is_read_slowly_is_not_blamed_for_it() {
             session.log.lines()
         );
         assert!(session.ws().is_open());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_read_has_brought_is_dealt_with_slowly_and_nobody_blamed_for_it() {
+    for end in both_ends!(|options| options
+        .rate_limit(RateLimit::pause().messages(10))
+        .auto_ping_interval(seconds(5))
+        .auto_ping_timeout(seconds(5)))
+    {
+        let session = end.open(&quiet()).await;
+        let (ws, log, mut peer) = (session.ws(), session.log.clone(), session.peer);
+        // About a minute's worth in one read, behind which nothing is read meanwhile.
+        peer.send_all(&vec![Wire::text("x"); 580]).await;
+        let answering = tokio::spawn(async move {
+            while let Some(frame) = peer.next().await {
+                if frame.opcode == motorway::frame::Opcode::Ping {
+                    peer.send(Wire::pong(frame.payload)).await;
+                }
+            }
+        });
+        sleep(seconds(40)).await;
+        assert!(log.count("message x") < 580);
+        assert!(ws.is_open(), "{:?}", ws.close_info());
+        sleep(seconds(40)).await;
+        assert_eq!(log.count("message x"), 580);
+        assert!(ws.is_open(), "{:?}", ws.close_info());
+        // By then the clocks go on.
+        answering.abort();
+        let _ = answering.await;
+        sleep(seconds(20)).await;
+        assert!(!ws.is_open());
     }
 }
 

@@ -5,7 +5,7 @@ use crate::wire::{Raw, Wire, request, settle, within};
 use motorway::frame::Opcode;
 use motorway::{CloseCause, Error, ServerOptions, WebSocket};
 use std::time::Duration;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 const KIB: usize = 1 << 10;
 
@@ -114,4 +114,38 @@ async fn peers_that_do_not_read_are_shed_for_what_waits_for_them() {
     all[0].send(vec![0; 200 * KIB]).await.unwrap();
     assert_eq!(peers[0].frame().await.payload.len(), 200 * KIB);
     assert_eq!(closed(&opening.log()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_closes_is_counted_until_it_has_closed() {
+    let options = ServerOptions::default().memory_budget(300 << 10);
+    let (sender, mut handles) = tokio::sync::mpsc::unbounded_channel::<WebSocket>();
+    let opening = probe(move |what| {
+        if let crate::probe::What::Open(ws) = what {
+            sender.send(ws).unwrap();
+        }
+        async { Ok(()) }
+    });
+    let mut peers = crowd(&opening, options, (2, 16 * KIB)).await;
+    let (closing, other) = (handles.recv().await.unwrap(), handles.recv().await.unwrap());
+    // The peer does not answer, but sends what it likes until the closing handshake has to be done.
+    closing.close(1000, "").await.unwrap();
+    settle().await;
+    peers[0].begin(8 << 20).await;
+    let mut taken = 0;
+    while taken < 1 << 20 && peers[0].stream.write_all(&[0; 8 * KIB]).await.is_ok() {
+        taken += 8 * KIB;
+        settle().await;
+    }
+    assert!(taken < 1 << 20, "the budget is for those that close, too");
+    let info = tokio::time::timeout(Duration::from_secs(1), closing.closed())
+        .await
+        .expect("it is shed");
+    assert!(matches!(info.cause, CloseCause::MemoryBudget), "{info:?}");
+    // What it held is free again.
+    assert!(other.is_open());
+    peers[1].begin(200 << 10).await;
+    peers[1].write(vec![0; 200 * KIB]).await;
+    settle().await;
+    assert_eq!(opening.log().count("binary of 204800"), 1);
 }
