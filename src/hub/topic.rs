@@ -2,6 +2,7 @@
 
 use super::member::Member;
 use super::publication::{Publication, Published};
+use crate::transport::tell_afterwards;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,11 @@ impl Topic {
 
     /// Delivers to all members but one, in the same order of publications to each.
     pub(super) fn publish(&self, publication: &Publication, except: Option<u64>) -> Published {
+        // Observers may ask the hub, or publish, which is not for who holds the lock.
+        tell_afterwards(|| self.deliver(publication, except))
+    }
+
+    fn deliver(&self, publication: &Publication, except: Option<u64>) -> Published {
         let members = self.members();
         let mut published = Published::default();
         for member in &members.list {

@@ -10,9 +10,9 @@ use std::time::Duration;
 /// Is told what happens on the connections of a factory, for metrics; set with `set_observer`.
 ///
 /// Every method has a default that does nothing. They are called where things happen, by whatever
-/// thread that is, so they should not take long; a panic is passed over. A hub tells of what it
-/// delivers in the middle of that: who wants to ask it or to publish has a task do so. Messages take a slower path
-/// while there is an observer; without one nothing is asked.
+/// thread that is, so they should not take long; a panic is passed over. A hub tells of a publication when
+/// all members of the topic have it, so that it may be asked, and published to, from here. Messages take a
+/// slower path while there is an observer; without one nothing is asked.
 ///
 /// ```
 /// use motorway::{CloseInfo, Error, MessageKind, Observed, Observer, Peer, Stats};

@@ -1,8 +1,8 @@
 //! Messages for connections that nobody waits for.
 
-use super::WebSocket;
 use super::shared::Half;
 use super::waiters::{Waiting, Wish};
+use super::{WebSocket, unsaid};
 use crate::connection::{PreparedMessage, SendError};
 use std::future::poll_fn;
 use std::task::Waker;
@@ -16,7 +16,7 @@ impl WebSocket {
             half.messages_sent += 1;
             Ok(())
         });
-        self.0.tell_queued(&queued, Some(prepared.message()));
+        unsaid::tell(self, &queued, prepared);
         queued
     }
 

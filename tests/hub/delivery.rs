@@ -4,11 +4,12 @@ use crate::world::{World, soon};
 use motorway::{
     Bytes, Hub, Message, MessageKind, Observed, Observer, PreparedMessage, Publication, Published,
 };
+use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Only the counts that matter.
@@ -288,36 +289,58 @@ async fn clients_publish_to_their_servers() {
     }
 }
 
-/// Holds up whoever sends a message of so many octets.
-#[derive(Debug)]
-struct Holds(Arc<std::sync::Barrier>, u64);
+/// Wakes a task; holds up who does that once it is armed.
+struct Holds {
+    task: Waker,
+    barrier: Arc<Barrier>,
+    is_armed: Arc<AtomicBool>,
+}
 
-impl Observer for Holds {
-    fn sent(&self, _: &Observed<'_>, _: MessageKind, octets: u64) {
-        if octets == self.1 {
-            self.0.wait();
-            self.0.wait();
+impl Wake for Holds {
+    fn wake(self: Arc<Self>) {
+        if self.is_armed.swap(false, Ordering::SeqCst) {
+            self.barrier.wait();
+            self.barrier.wait();
         }
+        self.task.wake_by_ref();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_to_one_topic_does_not_lock_another() {
-    let (hub, barrier) = (Hub::in_memory(), Arc::new(std::sync::Barrier::new(2)));
-    let (ours, theirs) = tokio::io::duplex(1 << 20);
-    let factory = motorway::WebSocketServerFactory::from_handler(async |mut ws| {
-        while ws.recv().await?.is_some() {}
-        Ok(())
+    let (hub, barrier) = (Hub::in_memory(), Arc::new(Barrier::new(2)));
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let (sender, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let factory = motorway::WebSocketServerFactory::from_handler(move |mut ws| {
+        sender.send(ws.handle().clone()).unwrap();
+        async move {
+            while ws.recv().await?.is_some() {}
+            Ok(())
+        }
     });
-    tokio::spawn(factory.serve_stream(ours));
-    let mut connector = motorway::Connector::new("ws://localhost/").unwrap();
-    connector.set_observer(Holds(Arc::clone(&barrier), 7));
-    let ws = soon(connector.connect_stream(theirs)).await.unwrap();
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let mut serving = Box::pin(factory.serve_stream(ours));
+    let (holds, arms) = (Arc::clone(&barrier), Arc::clone(&is_armed));
+    tokio::spawn(poll_fn(move |context| {
+        let (barrier, is_armed) = (Arc::clone(&holds), Arc::clone(&arms));
+        let task = context.waker().clone();
+        let waker = Waker::from(Arc::new(Holds {
+            task,
+            barrier,
+            is_armed,
+        }));
+        let mut context = Context::from_waker(&waker);
+        serving.as_mut().poll(&mut context).map(drop)
+    }));
+    let connector = motorway::Connector::new("ws://localhost/").unwrap();
+    let _peer = soon(connector.connect_stream(theirs)).await.unwrap();
+    let ws = soon(opened.recv()).await.unwrap();
     for topic in 0..200 {
-        hub.join(ws.handle(), topic.to_string()).unwrap();
+        hub.join(&ws, topic.to_string()).unwrap();
     }
     let held = hub.clone();
     let (runtime, other) = (tokio::runtime::Handle::current(), barrier.clone());
+    is_armed.store(true, Ordering::SeqCst);
     let holding = std::thread::spawn(move || {
         runtime.block_on(held.publish("0", "is held")).unwrap();
     });
@@ -337,4 +360,64 @@ async fn publishing_to_one_topic_does_not_lock_another() {
     other.wait();
     waited.expect("a topic waits for another");
     holding.join().unwrap();
+}
+
+/// Asks the hub, and publishes a few times, from where it is told.
+#[derive(Debug)]
+struct Asks(Hub, AtomicUsize);
+
+impl Observer for Asks {
+    fn sent(&self, _: &Observed<'_>, _: MessageKind, _: u64) {
+        if self.1.fetch_add(1, Ordering::SeqCst) < 3 {
+            self.0.publish_here("a", "again").unwrap();
+        }
+    }
+
+    fn full(&self, _: &Observed<'_>, _: u64) {
+        assert_eq!(self.0.member_count("a"), 1);
+        self.1.fetch_add(100, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_may_come_back_to_the_hub() {
+    let hub = Hub::in_memory();
+    let (ours, theirs) = tokio::io::duplex(1 << 10);
+    let factory = motorway::WebSocketServerFactory::from_handler(async |ws| {
+        // Reads nothing: some of it does not fit any more.
+        ws.handle().closed().await;
+        Ok(())
+    });
+    tokio::spawn(factory.serve_stream(ours));
+    let mut connector = motorway::Connector::new("ws://localhost/").unwrap();
+    let asks = Arc::new(Asks(hub.clone(), AtomicUsize::new(0)));
+    connector.set_observer(Shares(Arc::clone(&asks)));
+    let ws = soon(connector.connect_stream(theirs)).await.unwrap();
+    hub.join(ws.handle(), "a").unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    let publishes = hub.clone();
+    std::thread::spawn(move || {
+        publishes.publish_here("a", "first").unwrap();
+        for _ in 0..10 {
+            publishes.publish_here("a", vec![0; 100_000]).unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    let waited = is_done.recv_timeout(std::time::Duration::from_secs(30));
+    waited.expect("the observer waits for the hub, and the hub for the observer");
+    assert!(asks.1.load(Ordering::SeqCst) > 100);
+    assert!(hub.totals().sent >= 4);
+}
+
+/// Shares an observer with the test.
+#[derive(Debug)]
+struct Shares(Arc<Asks>);
+
+impl Observer for Shares {
+    fn sent(&self, connection: &Observed<'_>, kind: MessageKind, octets: u64) {
+        self.0.sent(connection, kind, octets);
+    }
+    fn full(&self, connection: &Observed<'_>, buffered: u64) {
+        self.0.full(connection, buffered);
+    }
 }
