@@ -63,7 +63,7 @@ pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 pub use message::{Message, NotUtf8, Payload, Text};
 pub use options::{
-    AllowedOrigins, ClientOptions, DeflateOptions, DeflateStrategy, OptionsError,
+    AllowedOrigins, ClientOptions, DeflateOptions, DeflateStrategy, OptionsError, OverflowPolicy,
     PerMessageDeflateError, PerMessageDeflateOffer, PerMessageDeflateOfferAccept,
     PerMessageDeflateResponse, PerMessageDeflateResponseAccept, Proxy, ProxyScheme, ProxyServer,
     RateLimit, ServerOptions,

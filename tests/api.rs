@@ -55,9 +55,9 @@ fn names_of_the_engine_are_public() {
         AllowedOrigins, Bytes, ClientOptions, CloseCause, CloseCode, CloseFrame, CloseInfo,
         ConnectingRequest, ConnectionAccept, ConnectionDeny, ConnectionRequest, ConnectionResponse,
         DeflateOptions, Endpoint, HandshakeError, HeaderMap, HeaderName, HeaderValue, HttpRequest,
-        HttpResponse, Message, MessageKind, NotUtf8, OptionsError, Payload, Peer, PreparedMessage,
-        ProtocolError, Receive, SendError, ServerOptions, StatusCode, Text, TimeoutKind,
-        TransportDetails, Uri, Url,
+        HttpResponse, Message, MessageKind, NotUtf8, OptionsError, OverflowPolicy, Payload, Peer,
+        PreparedMessage, ProtocolError, Receive, SendError, ServerOptions, StatusCode, Text,
+        TimeoutKind, TransportDetails, Uri, Url,
     };
     type Values = (
         Bytes,
@@ -72,7 +72,7 @@ fn names_of_the_engine_are_public() {
         ClientOptions,
         DeflateOptions,
         OptionsError,
-        ServerOptions,
+        (OverflowPolicy, ServerOptions),
     );
     type Closing = (
         CloseCause,

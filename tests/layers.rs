@@ -13,7 +13,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("close", &[]),
         ("message", &[]),
         ("peer", &[]),
-        ("options", &[]),
+        ("options", &["close"]),
         ("address", &["options"]),
     ],
     &[

@@ -37,6 +37,8 @@ pub enum CloseCause {
     RateLimit,
     /// All connections held more than `memory_budget` allows, and this one the most.
     MemoryBudget,
+    /// More waited to be sent than `send_high_water` allows, and `overflow_policy` is to close then.
+    Overflow,
     /// The peer dropped TCP without a close frame.
     Dropped,
     /// The stream failed.
@@ -216,6 +218,7 @@ impl std::fmt::Display for CloseCause {
             Self::Timeout(kind) => write!(f, "{kind}"),
             Self::RateLimit => f.write_str("the peer sent more than it may"),
             Self::MemoryBudget => f.write_str("this end was short of memory"),
+            Self::Overflow => f.write_str("the peer read too slowly"),
             Self::Dropped => f.write_str("the peer dropped the connection without a close frame"),
             Self::Io(error) => write!(f, "the stream failed: {error}"),
             Self::Aborted => f.write_str("this end aborted"),

@@ -3,7 +3,7 @@
 //! Made from the options of a factory once and shared by all of its connections.
 
 use super::budget::Budget;
-use crate::options::{ClientOptions, CommonOptions, RateLimit, ServerOptions};
+use crate::options::{ClientOptions, CommonOptions, OverflowPolicy, RateLimit, ServerOptions};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Rules {
     pub send_high_water: usize,
     /// With how many buffered octets they go on.
     pub send_low_water: usize,
+    /// What becomes of messages meanwhile, likewise.
+    pub overflow: OverflowPolicy,
     /// How many octets are read ahead while a callback waits.
     pub receive_window: usize,
     /// How long the peer may take nothing of what is to be sent.
@@ -156,6 +158,7 @@ impl Rules {
             drop_timeout: None,
             send_high_water: options.send_high_water,
             send_low_water: options.send_low_water,
+            overflow: options.overflow_policy,
             receive_window: options.receive_window,
             write_stall: options.write_stall_timeout,
             idle_timeout: options.idle_timeout,

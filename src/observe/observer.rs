@@ -85,6 +85,11 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// A message was not queued, or waits, since so many octets are buffered.
     fn full(&self, connection: &Observed<'_>, buffered: u64) {}
 
+    /// So many messages were dropped, since the [`OverflowPolicy`](crate::OverflowPolicy) of the
+    /// connection says so: with `DropNewest` one that was not queued, with `DropOldest` such that had
+    /// been, so that [`sent`](Self::sent) has told of them.
+    fn dropped(&self, connection: &Observed<'_>, messages: u64) {}
+
     /// A connection that opened has ended: in order or, without [`CloseInfo::was_clean`], not. Comes
     /// last, after `on_close`.
     fn closed(&self, connection: &Observed<'_>, info: &CloseInfo, stats: &Stats) {}

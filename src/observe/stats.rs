@@ -41,8 +41,11 @@ pub struct Stats {
     pub frames_sent: u64,
     /// Messages received.
     pub messages_received: u64,
-    /// Messages queued for sending.
+    /// Messages queued for sending; with `OverflowPolicy::DropOldest` once they are on their way.
     pub messages_sent: u64,
+    /// Messages that the [`OverflowPolicy`](crate::OverflowPolicy) has dropped; they count nowhere
+    /// else.
+    pub messages_dropped: u64,
     /// Octets of the opening handshake received.
     pub opening_octets_received: u64,
     /// Octets of the opening handshake sent.
@@ -79,7 +82,7 @@ impl Stats {
     }
 
     /// The counters with their names.
-    fn counters(&self) -> [(&'static str, u64); 12] {
+    fn counters(&self) -> [(&'static str, u64); 13] {
         [
             ("octets_received", self.octets_received),
             ("octets_sent", self.octets_sent),
@@ -91,6 +94,7 @@ impl Stats {
             ("frames_sent", self.frames_sent),
             ("messages_received", self.messages_received),
             ("messages_sent", self.messages_sent),
+            ("messages_dropped", self.messages_dropped),
             ("opening_octets_received", self.opening_octets_received),
             ("opening_octets_sent", self.opening_octets_sent),
         ]
@@ -114,6 +118,7 @@ impl Stats {
             frames_sent: join(self.frames_sent, other.frames_sent),
             messages_received: join(self.messages_received, other.messages_received),
             messages_sent: join(self.messages_sent, other.messages_sent),
+            messages_dropped: join(self.messages_dropped, other.messages_dropped),
             opening_octets_received: join(
                 self.opening_octets_received,
                 other.opening_octets_received,

@@ -12,6 +12,7 @@ mod error;
 mod headers;
 mod networks;
 mod origin;
+mod overflow;
 pub(crate) mod percent;
 mod proxy;
 mod rate_limit;
@@ -28,6 +29,7 @@ pub use compression::{
 pub use deflate::{DeflateOptions, DeflateStrategy};
 pub use error::OptionsError;
 pub use origin::AllowedOrigins;
+pub use overflow::OverflowPolicy;
 pub use proxy::{Proxy, ProxyScheme, ProxyServer};
 pub use rate_limit::RateLimit;
 pub use server::ServerOptions;

@@ -114,9 +114,8 @@ macro_rules! shared_setters {
         /// Sets above how many octets that wait to be written `send` waits, in octets.
         ///
         /// The last message is queued whole, so that as much more may be buffered as that has. What is to
-        /// become of messages instead, where waiting is no use, is for `try_send`, which fails then, and
-        /// for the `Overflow` of a hub, which drops the newest or the oldest or
-        /// closes. Not with `blocking`, where sending waits for the stream. Default: 262,144 (256 KiB).
+        /// become of messages instead, where waiting is no use, says `overflow_policy`. Not with
+        /// `blocking`, where sending waits for the stream. Default: 262,144 (256 KiB).
         #[must_use]
         pub fn send_high_water(mut self, octets: usize) -> Self {
             self.common.send_high_water = octets;
@@ -131,6 +130,19 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn send_low_water(mut self, octets: usize) -> Self {
             self.common.send_low_water = octets;
+            self
+        }
+
+        /// Sets what `send` does while more than `send_high_water` waits to be written: wait, fail, drop
+        /// the newest message or the oldest, or close; see [`OverflowPolicy`](crate::OverflowPolicy).
+        ///
+        /// `validate` refuses one that closes with a code that must not be sent. What was dropped is
+        /// counted in `Stats::messages_dropped`. A connection may be given another one,
+        /// with `set_overflow_policy` of its handle. Not with `blocking`, where sending waits for the
+        /// stream. Default: [`OverflowPolicy::Wait`](crate::OverflowPolicy::Wait).
+        #[must_use]
+        pub fn overflow_policy(mut self, policy: super::OverflowPolicy) -> Self {
+            self.common.overflow_policy = policy;
             self
         }
 

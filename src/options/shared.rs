@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{DeflateOptions, ExtraHeaders, OptionsError, RateLimit, is_token};
+use super::{DeflateOptions, ExtraHeaders, OptionsError, OverflowPolicy, RateLimit, is_token};
 
 /// The options of either side; see the setters for what they mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,7 @@ pub(crate) struct CommonOptions {
     pub(crate) write_stall_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) send_low_water: usize,
+    pub(crate) overflow_policy: OverflowPolicy,
     pub(crate) receive_window: usize,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
@@ -66,6 +67,7 @@ impl CommonOptions {
         self.validate_durations()?;
         self.validate_head()?;
         self.validate_protocols()?;
+        self.overflow_policy.validate()?;
         self.rate_limit.map_or(Ok(()), |limit| limit.validate())?;
         self.per_message_deflate
             .map_or(Ok(()), |deflate| deflate.validate())
@@ -173,6 +175,7 @@ impl Default for CommonOptions {
             write_stall_timeout: Some(Duration::from_secs(60)),
             send_high_water: HIGH_WATER,
             send_low_water: 64 << 10,
+            overflow_policy: OverflowPolicy::Wait,
             receive_window: 256 << 10,
             idle_timeout: None,
             max_lifetime: None,

@@ -55,8 +55,9 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// # Writing
 ///
-/// Waits while more than 256 KiB are buffered, and queues whole messages. Flushing waits until the
-/// socket has taken what was written; without it the connection writes by itself, as soon as it can.
+/// Waits while more than 256 KiB are buffered, whatever the `overflow_policy`, and queues whole
+/// messages. Flushing waits until the socket has taken what was written; without it the connection
+/// writes by itself, as soon as it can.
 ///
 /// # Shutting down
 ///

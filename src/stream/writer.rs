@@ -118,7 +118,8 @@ impl WebSocketWriter {
 impl Sink<Message<'static>> for WebSocketWriter {
     type Error = Error;
 
-    /// Waits until the message before has room: more than 256 KiB are never buffered but for it.
+    /// Waits until the message before has room: more than 256 KiB are never buffered but for it. Where
+    /// the `overflow_policy` is not to wait, fails if it was to be refused or to close the connection.
     fn poll_ready(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -462,9 +462,6 @@ impl<S: Stream> Io<S> {
 
     fn close_because(&mut self, frame: CloseFrame, cause: CloseCause) {
         // The code was checked when the frame was made.
-        let _ = self.ws.0.update(|half| {
-            half.sender
-                .close_because(Some(frame), cause, &mut half.output)
-        });
+        let _ = (self.ws.0).update(|half| half.close_because(Some(frame), cause));
     }
 }

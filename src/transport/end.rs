@@ -1,6 +1,7 @@
 //! The end of a connection: the closing handshake, the end of TCP, failures.
 
 use super::any_stream::AnyStream;
+use super::backlog::Kept;
 use super::cork;
 use super::io::{Io, Stream, now};
 use super::pings::Pings;
@@ -46,9 +47,7 @@ impl<S: Stream> Io<S> {
 
     /// Takes note of the peer's close frame and answers it.
     pub(super) fn receive_close(&mut self, frame: Option<CloseFrame>) {
-        self.ws
-            .0
-            .update(|half| half.sender.receive_close(frame, &mut half.output));
+        self.ws.0.update(|half| half.receive_close(frame));
     }
 
     /// Takes the closing handshake further, and then the end of TCP.
@@ -176,10 +175,7 @@ impl<S: Stream> Io<S> {
 
     /// Fails the connection: what was sent before goes out, then the close frame.
     pub(super) fn fail_with(&mut self, frame: CloseFrame, cause: CloseCause) {
-        self.ws.0.update(|half| {
-            half.is_deaf = true;
-            half.sender.fail(Some(frame), cause, &mut half.output);
-        });
+        self.ws.0.update(|half| half.fail(frame, cause));
     }
 
     pub(super) fn end_of_stream(&mut self) {
@@ -274,6 +270,7 @@ struct Told {
     waiting: Vec<Waker>,
     /// Payloads may have owners of their own, who do what they like when they are dropped.
     output: Output,
+    backlog: Vec<Kept>,
     /// Dropping what would answer them tells those who wait for pongs.
     pings: Pings,
 }
@@ -281,6 +278,7 @@ struct Told {
 impl Told {
     fn wake(self) {
         drop(self.output);
+        drop(self.backlog);
         drop(self.pings);
         self.waiting.into_iter().for_each(Waker::wake);
     }
@@ -289,9 +287,11 @@ impl Told {
 impl Shared {
     /// Takes note of the end, once, and gives up what was not sent.
     fn finish(&self, half: &mut Half, cause: CloseCause) -> Told {
-        let unsent = half.buffered();
+        let unsent = half.framed();
+        let backlog = half.backlog.as_mut().map(|backlog| backlog.end());
+        let (behind, backlog) = backlog.unwrap_or_default();
         let mut info = half.sender.end(cause);
-        info.unsent_octets = unsent;
+        info.unsent_octets = unsent + behind;
         half.held = None;
         // Set already if the driver is dropped after the end.
         let _ = self.closed.set(Box::new(info));
@@ -301,6 +301,7 @@ impl Shared {
         Told {
             waiting,
             output: std::mem::take(&mut half.output),
+            backlog,
             pings: std::mem::take(&mut half.pings),
         }
     }

@@ -121,17 +121,19 @@ impl<S: Stream> Io<S> {
         let written = std::mem::take(&mut half.in_flight) - rest.len();
         rest.append(std::mem::take(&mut half.output));
         half.output = rest;
+        let spent = half.release();
         if half.wrote(written) {
             self.timers.ping_progressed(now());
         }
         let mut waiting = Vec::new();
-        if half.buffered() <= self.receiver.rules().send_low_water {
+        if half.held() <= self.receiver.rules().send_low_water {
             self.notices.drained |= std::mem::take(&mut half.was_full);
             waiting = half.waiters.take(Wish::Room);
         }
         let more = !half.output.is_empty() || half.held.is_some();
         self.ws.0.publish(&half);
         drop(half);
+        drop(spent);
         waiting.into_iter().for_each(Waker::wake);
         more
     }

@@ -17,6 +17,7 @@
 //! callbacks are awaited, and they are not cancelled while the server runs.
 
 mod any_stream;
+mod backlog;
 mod by_id;
 mod codec;
 mod cork;
@@ -30,6 +31,7 @@ mod json;
 mod lookahead;
 mod offering;
 mod opening;
+mod overflow;
 mod pings;
 mod pool;
 mod read;

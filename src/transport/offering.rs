@@ -53,14 +53,15 @@ impl Half {
     /// Tells whether those who wait for room below this are to try again.
     fn has_room_below(&self, above: usize) -> bool {
         let is_open = self.sender.state().is_open();
-        !is_open || (self.buffered() <= above && !self.sender.is_busy())
+        !is_open || (self.held() <= above && !self.keeps_back() && !self.sender.is_busy())
     }
 
     /// Checks that no more than this is buffered.
     fn check_room_below(&mut self, above: usize) -> Result<(), SendError> {
         self.check_room()?;
-        let buffered = self.buffered();
-        match buffered > above && self.sender.state().is_open() {
+        let buffered = self.held();
+        // Nor may it overtake what waits for another reason.
+        match (buffered > above || self.keeps_back()) && self.sender.state().is_open() {
             true => Err(SendError::Full { buffered }),
             false => Ok(()),
         }

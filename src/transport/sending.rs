@@ -1,8 +1,10 @@
 //! The futures of sending a message.
 
 use super::WebSocket;
-use super::shared::{Half, Refused, Shared};
+use super::backlog::Parcel;
+use super::shared::Refused;
 use super::waiters::Waiting;
+use crate::connection::Compress;
 use crate::error::Result;
 use crate::message::Message;
 use std::pin::Pin;
@@ -61,21 +63,26 @@ impl<'w, 'a> Sending<'w, 'a> {
     /// Apart, so that the short way stays short.
     #[cold]
     fn poll_long(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
-        self.poll_with(context, Shared::queue)
+        self.poll_with(context, Compress::Auto)
     }
 
-    fn poll_with(
-        &mut self,
-        context: &Context<'_>,
-        queue: impl Fn(&Shared, Message<'a>) -> Result<(), Refused<'a>>,
-    ) -> Poll<Result<()>> {
+    fn poll_with(&mut self, context: &Context<'_>, compress: Compress) -> Poll<Result<()>> {
         while let Some(message) = self.message.take() {
-            match queue(&self.waiting.ws.0, message) {
+            let shared = &self.waiting.ws.0;
+            let queued = match compress {
+                Compress::Auto => shared.queue(message),
+                Compress::Never => shared.queue_uncompressed(message),
+            };
+            match queued {
                 Ok(()) => {}
                 Err(Refused::Never(error)) => return Poll::Ready(Err(error.into())),
-                Err(Refused::Later(message, _)) => {
-                    self.message = Some(message);
-                    ready!(self.waiting.poll(context, Half::may_send));
+                Err(Refused::Later(message, error)) => {
+                    let message = self.message.insert(message);
+                    let parcel = Parcel::Message(message, compress);
+                    if let Some(done) = ready!(self.waiting.poll_refused(context, parcel, error)) {
+                        self.message = None;
+                        return Poll::Ready(done.map_err(Into::into));
+                    }
                 }
             }
         }
@@ -106,6 +113,6 @@ impl Future for UncompressedSending<'_, '_> {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_with(context, Shared::queue_uncompressed)
+        self.0.poll_with(context, Compress::Never)
     }
 }

@@ -3,6 +3,7 @@
 //! The receiving half belongs to the driver alone; this is the sending half with its queue. It is
 //! locked for moments, never across a system call or an await.
 
+use super::backlog::{Backlog, Parcel};
 use super::cork;
 use super::pings::Pings;
 use super::random;
@@ -78,6 +79,8 @@ pub(super) struct Half {
     pub(super) output: Output,
     /// What the driver is writing at this moment.
     pub(super) in_flight: usize,
+    /// What is done where there is no room, and what waits for that; nothing where that is to wait.
+    pub(super) backlog: Option<Box<Backlog>>,
     /// Pongs that wait until an earlier one is written, the newest of each kind.
     pub(super) held: Option<Box<HeldPongs>>,
     /// How many octets are to be written until the last pong is.
@@ -140,6 +143,7 @@ const DEAF: u8 = 8;
 
 impl Shared {
     pub(crate) fn new(facts: Facts, sender: Sender, rules: Arc<Rules>) -> Self {
+        let backlog = Backlog::of(rules.overflow);
         let shared = Self {
             facts,
             short: ShortSend::new(&rules),
@@ -151,6 +155,7 @@ impl Shared {
                 sender,
                 output: Output::default(),
                 in_flight: 0,
+                backlog,
                 held: None,
                 pong_after: 0,
                 ping_after: 0,
@@ -185,7 +190,8 @@ impl Shared {
         let open = half.sender.state().is_open();
         // Whoever wants to hear of each message is told on the other path.
         let heard = self.observation().is_some_and(Observation::wants_messages);
-        let plain = if half.sender.is_plain() && !heard {
+        let idle = half.backlog.as_ref().is_none_or(|it| it.is_idle());
+        let plain = if half.sender.is_plain() && !heard && idle {
             PLAIN
         } else {
             0
@@ -277,15 +283,7 @@ impl Shared {
     }
 
     fn queue_with<'a>(&self, message: Message<'a>, compress: Compress) -> Result<(), Refused<'a>> {
-        let queued = self.command(|half| {
-            half.check_room()?;
-            let (sender, output) = (&mut half.sender, &mut half.output);
-            sender.send_with(message.borrowed(), compress, output)?;
-            half.messages_sent += 1;
-            Ok(())
-        });
-        self.tell_queued(&queued, Some(&message));
-        match queued {
+        match self.put(Parcel::Message(&message, compress)) {
             Ok(()) => Ok(()),
             Err(error @ (SendError::Full { .. } | SendError::Busy)) => {
                 Err(Refused::Later(message, error))
@@ -298,10 +296,12 @@ impl Shared {
     pub(super) fn command<R>(&self, command: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = command(&mut half);
+        let spent = half.release();
         let waiting = half.take_disappointed();
         let driver = self.publish_to_driver(&half);
         // Woken without the lock, since whatever is woken may want it.
         drop(half);
+        drop(spent);
         waiting.into_iter().for_each(Waker::wake);
         if let Some(driver) = driver {
             driver.wake();
@@ -313,9 +313,11 @@ impl Shared {
     pub(super) fn update<R>(&self, update: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = update(&mut half);
+        let spent = half.release();
         let waiting = half.take_disappointed();
         self.publish(&half);
         drop(half);
+        drop(spent);
         waiting.into_iter().for_each(Waker::wake);
         result
     }
@@ -346,7 +348,7 @@ impl Shared {
         frame: Option<CloseFrame>,
         cause: CloseCause,
     ) -> Result<(), SendError> {
-        self.command(|half| half.sender.close_because(frame, cause, &mut half.output))
+        self.command(|half| half.close_because(frame, cause))
     }
 }
 
@@ -355,13 +357,9 @@ impl Half {
         !self.output.is_empty() || self.held.is_some() || self.order.is_some()
     }
 
-    pub(super) fn buffered(&self) -> usize {
-        self.output.len() + self.in_flight
-    }
-
     /// Checks that no more is buffered than may be.
     pub(super) fn check_room(&mut self) -> Result<(), SendError> {
-        let buffered = self.buffered();
+        let buffered = self.held();
         if buffered > self.sender.rules().send_high_water && self.sender.state().is_open() {
             self.was_full = true;
             return Err(SendError::Full { buffered });
@@ -371,7 +369,7 @@ impl Half {
 
     /// Tells whether those who wait for room are to try again.
     pub(super) fn has_room(&self) -> bool {
-        !self.sender.state().is_open() || self.buffered() <= self.sender.rules().send_high_water
+        !self.sender.state().is_open() || self.held() <= self.sender.rules().send_high_water
     }
 
     /// Tells the same for those who also wait for the end of a message that is sent in parts.
@@ -404,7 +402,7 @@ impl Half {
             // This one answers the ping before it, too.
             held.answer = None;
         }
-        self.pong_after = self.buffered();
+        self.pong_after = self.framed();
         Ok(())
     }
 

@@ -65,6 +65,7 @@ impl WebSocket {
             messages_sent: count(&traffic.messages_corked)
                 + half.messages_sent
                 + cork::messages(self.0.facts.id),
+            messages_dropped: half.dropped(),
             opening_octets_received: u64::from(opening.0),
             opening_octets_sent: u64::from(opening.1),
         }
@@ -118,6 +119,13 @@ impl Shared {
                 observation.tell(|observer| observer.full(&self.observed(), buffered));
             }
             _ => {}
+        }
+    }
+
+    /// Tells of messages that were dropped.
+    pub(super) fn tell_dropped(&self, messages: u64) {
+        if let Some(observation) = self.observation() {
+            observation.tell(|observer| observer.dropped(&self.observed(), messages));
         }
     }
 

@@ -131,6 +131,11 @@ impl<'w, const END: bool> Waiting<'w, END> {
         Self { ws, place: None }
     }
 
+    /// Tells whether it had to wait so far.
+    pub(super) fn has_waited(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Waits to be woken, unless `ready` says under the lock that there is no need to.
     pub(super) fn poll(
         &mut self,

@@ -33,7 +33,7 @@ impl<S: Stream> Io<S> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let half = self.ws.0.lock();
         // What goes out slowly is data, too, but for the odd ping that waits alone.
-        let unsent = half.buffered();
+        let unsent = half.held();
         let moved = match unsent > PING {
             true => count(&traffic.octets_sent),
             false => 0,
@@ -60,7 +60,7 @@ impl<S: Stream> Io<S> {
                 if half.sender.ping(&payload, &mut half.output).is_ok() {
                     half.pings.sent(payload, None);
                 }
-                half.ping_after = half.buffered();
+                half.ping_after = half.framed();
             }),
             Due::Timeout(kind) => self.abort(CloseCause::Timeout(kind)),
             Due::Close(kind) => {

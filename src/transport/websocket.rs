@@ -1,5 +1,6 @@
 //! The handle of a connection.
 
+use super::backlog::Parcel;
 use super::sending::Sending;
 use super::shared::{Half, Order, Refused, Shared, Why};
 use super::waiters::Waiting;
@@ -55,16 +56,19 @@ impl WebSocket {
     }
 
     /// Sends a message: waits while more than 256 KiB are buffered (`send_high_water`), then queues all
-    /// of it at once.
+    /// of it at once. Where the option `overflow_policy` says so, it fails, drops or closes instead of
+    /// waiting; see [`OverflowPolicy`](crate::OverflowPolicy).
     ///
     /// # Errors
     ///
     /// Fails if the connection is closing or closed, or if the message is larger than
-    /// `max_message_payload_size`. The connection is unharmed by a message that is too large.
+    /// `max_message_payload_size`. The connection is unharmed by a message that is too large. With
+    /// `OverflowPolicy::Error` also with [`SendError::Full`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it resolves, it has queued nothing, so it may be tried again.
+    /// Dropped before it resolves, it has queued nothing, so it may be tried again; nor has it dropped
+    /// or closed anything, whatever the policy.
     ///
     /// # Compression
     ///
@@ -89,7 +93,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// Fails as [`send`](Self::send) does, and with [`SendError::Full`] or [`SendError::Busy`] where
-    /// `send` would wait.
+    /// `send` would wait, or do what the `overflow_policy` says.
     pub fn try_send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
         let message = message.into();
         if self.0.queue_short(&message) {
@@ -128,15 +132,7 @@ impl WebSocket {
     ///
     /// Dropped before it resolves, it has queued nothing, so it may be tried again.
     pub async fn send_prepared(&self, prepared: &PreparedMessage) -> Result<()> {
-        self.wait_for_room(Half::may_send, |half| {
-            half.check_room()?;
-            half.sender.send_prepared(prepared, &mut half.output)?;
-            half.messages_sent += 1;
-            Ok(())
-        })
-        .await?;
-        self.0.tell_queued(&Ok(()), Some(prepared.message()));
-        Ok(())
+        self.queue_prepared(prepared).await
     }
 
     /// Queues a message that was prepared once for many connections, without waiting.
@@ -145,14 +141,7 @@ impl WebSocket {
     ///
     /// Fails as [`try_send`](Self::try_send) does.
     pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), SendError> {
-        let queued = self.0.command(|half| {
-            half.check_room()?;
-            half.sender.send_prepared(prepared, &mut half.output)?;
-            half.messages_sent += 1;
-            Ok(())
-        });
-        self.0.tell_queued(&queued, Some(prepared.message()));
-        queued
+        self.0.put(Parcel::Prepared(prepared))
     }
 
     /// Begins a message that is sent in parts, each as a frame of its own.
@@ -187,7 +176,7 @@ impl WebSocket {
     }
 
     async fn begin(&self, kind: MessageKind, compress: Compress) -> Result<MessageWriter> {
-        self.wait_for_room(Half::may_send, |half| half.sender.begin(kind, compress))
+        self.wait_for_room(Half::may_begin, |half| half.begin(kind, compress))
             .await?;
         Ok(MessageWriter::new(self.clone(), kind))
     }

@@ -39,7 +39,8 @@ impl MessageWriter {
         }
     }
 
-    /// Sends a part as a frame; waits while more than 256 KiB are buffered.
+    /// Sends a part as a frame; waits while more than 256 KiB are buffered, whatever the
+    /// `overflow_policy`.
     ///
     /// The caller of a text message makes sure that its parts are UTF-8 together.
     ///
@@ -101,9 +102,7 @@ impl Drop for MessageWriter {
             self.ws.0.command(|half| {
                 // Behind a close frame nobody waits for the rest of the message.
                 if half.sender.state().is_open() {
-                    half.is_deaf = true;
-                    half.sender
-                        .fail(Some(frame), CloseCause::UnfinishedMessage, &mut half.output);
+                    half.fail(frame, CloseCause::UnfinishedMessage);
                 }
             });
         }

@@ -199,7 +199,13 @@ const PROVED: &[(&str, &str)] = &[
 ];
 
 /// Those that a blocking end has no use for, as their documentation says with the word `blocking`.
-const WITHOUT_USE: &[&str] = &["send_high_water", "send_low_water", "track_timings", "url"];
+const WITHOUT_USE: &[&str] = &[
+    "overflow_policy",
+    "send_high_water",
+    "send_low_water",
+    "track_timings",
+    "url",
+];
 
 /// The options, and the documentation of each.
 fn options() -> Vec<(String, String)> {

@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use motorway::connection::{CloseCause, Connection, Happening, Rules, TimeoutKind};
-use motorway::{ClientOptions, RateLimit, ServerOptions};
+use motorway::{ClientOptions, OverflowPolicy, RateLimit, ServerOptions};
 use std::time::{Duration, Instant};
 
 fn seconds(seconds: u64) -> Duration {
@@ -159,4 +159,25 @@ fn marks_that_do_not_fit_each_other_are_refused() {
         .send_low_water(0)
         .validate()
         .unwrap();
+}
+
+// §7.4: those codes stand for what happened, or belong to nobody.
+#[test]
+fn a_policy_does_not_close_with_a_code_that_must_not_be_sent() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+        let policy = OverflowPolicy::Close(code.into());
+        let error = ServerOptions::default().overflow_policy(policy).validate();
+        let error = error.unwrap_err();
+        assert_eq!(error.option(), "overflow_policy");
+        assert!(error.to_string().contains(&code.to_string()), "{error}");
+        let options = ClientOptions::default().overflow_policy(policy);
+        assert!(options.validate().is_err());
+    }
+    for code in [1000, 1008, 1013, 3000, 4999] {
+        let policy = OverflowPolicy::Close(code.into());
+        let options = ServerOptions::default().overflow_policy(policy);
+        assert!(options.validate().is_ok(), "{code}");
+    }
+    let rules = Rules::client(&ClientOptions::default());
+    assert_eq!(rules.overflow, OverflowPolicy::Wait);
 }

@@ -62,6 +62,10 @@ mod options_server;
 #[cfg(test)]
 mod options_tcp;
 #[cfg(test)]
+mod overflow;
+#[cfg(test)]
+mod overflow_oldest;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod proxies;
