@@ -17,8 +17,7 @@ pub(super) struct Backlog {
     octets: usize,
     /// How many messages were dropped so far.
     pub(super) dropped: u64,
-    /// What has left, to be dropped once the lock of the connection is given back: payloads may have
-    /// owners of their own, who do what they like when they are dropped.
+    /// What has left, to be dropped once the lock of the connection is given back.
     spent: Vec<Kept>,
     /// What waits can never be sent: it is behind a message that will not end.
     is_lost: bool,
@@ -158,6 +157,11 @@ impl Backlog {
     /// Takes note that what waits will not be sent.
     pub(super) fn give_up(&mut self) {
         self.is_lost = !self.waiting.is_empty();
+    }
+
+    /// Tells whether anything has left.
+    pub(super) fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
     }
 
     /// Takes out what has left.

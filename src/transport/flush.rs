@@ -121,7 +121,7 @@ impl<S: Stream> Io<S> {
         let written = std::mem::take(&mut half.in_flight) - rest.len();
         rest.append(std::mem::take(&mut half.output));
         half.output = rest;
-        let spent = half.release();
+        let has_spent = half.release();
         if half.wrote(written) {
             self.timers.ping_progressed(now());
         }
@@ -133,7 +133,9 @@ impl<S: Stream> Io<S> {
         let more = !half.output.is_empty() || half.held.is_some();
         self.ws.0.publish(&half);
         drop(half);
-        drop(spent);
+        if has_spent {
+            self.ws.0.drop_spent();
+        }
         waiting.into_iter().for_each(Waker::wake);
         more
     }

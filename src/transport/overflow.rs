@@ -1,7 +1,7 @@
 //! What a connection does with messages while more is to be written than may be.
 
 use super::WebSocket;
-use super::backlog::{Backlog, Kept, Parcel};
+use super::backlog::{Backlog, Parcel};
 use super::shared::{Half, Shared};
 use super::waiters::{Waiting, Wish};
 use crate::close::CloseFrame;
@@ -72,6 +72,7 @@ impl WebSocket {
 impl Waiting<'_, false> {
     /// Goes on with a message that was not queued: waits, or, if the driver had a turn to make room and
     /// did not, does what the policy says and returns what came of it. `None` to try again.
+    #[cold]
     pub(super) fn poll_refused(
         &mut self,
         context: &Context<'_>,
@@ -102,6 +103,17 @@ impl Shared {
         let queued = self.command(|half| half.put(parcel));
         self.tell_queued(&queued, Some(parcel.message()));
         queued
+    }
+
+    /// Drops what has left the backlog, without the lock: payloads may have owners of their own, who do
+    /// what they like when they are dropped.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn drop_spent(&self) {
+        let mut half = self.lock();
+        let spent = half.backlog.as_mut().map(|backlog| backlog.take_spent());
+        drop(half);
+        drop(spent);
     }
 
     /// Does with a message for which there is no room what the policy says; `None` if that is to wait.
@@ -156,6 +168,14 @@ impl Half {
         self.backlog.as_ref().is_some_and(|backlog| backlog.waits())
     }
 
+    /// Tells whether messages may be framed as they come, however many.
+    #[inline]
+    pub(super) fn keeps_no_order(&self) -> bool {
+        self.backlog
+            .as_ref()
+            .is_none_or(|backlog| backlog.is_idle())
+    }
+
     /// Returns how many octets are framed and not written.
     pub(super) fn framed(&self) -> usize {
         self.output.len() + self.in_flight
@@ -172,6 +192,7 @@ impl Half {
     }
 
     /// Queues a message, behind those that wait.
+    #[inline(never)]
     pub(super) fn put(&mut self, parcel: Parcel<'_>) -> Result<(), SendError> {
         self.check_room()?;
         let (low, framed) = (self.sender.rules().send_low_water, self.framed());
@@ -225,21 +246,19 @@ impl Half {
         backlog.is_some_and(|backlog| backlog.drop_oldest())
     }
 
-    /// Frames what waits, as far as not much more is on its way than `send_low_water`; returns what has
-    /// left, to be dropped without the lock.
+    /// Frames what waits, as far as not much more is on its way than `send_low_water`; tells whether
+    /// anything has left, which is to be dropped by [`Shared::drop_spent`].
     #[inline]
-    pub(super) fn release(&mut self) -> Vec<Kept> {
-        match &self.backlog {
-            None => Vec::new(),
-            Some(_) => self.release_below(self.sender.rules().send_low_water),
-        }
+    pub(super) fn release(&mut self) -> bool {
+        self.backlog.is_some() && self.release_below(self.sender.rules().send_low_water)
     }
 
     #[cold]
-    fn release_below(&mut self, mark: usize) -> Vec<Kept> {
+    #[inline(never)]
+    fn release_below(&mut self, mark: usize) -> bool {
         self.frame_waiting(mark);
-        let backlog = self.backlog.as_mut();
-        backlog.map_or_else(Vec::new, |backlog| backlog.take_spent())
+        let backlog = self.backlog.as_ref();
+        backlog.is_some_and(|backlog| backlog.has_spent())
     }
 
     fn frame_waiting(&mut self, mark: usize) {

@@ -2,7 +2,7 @@
 
 use super::WebSocket;
 use super::backlog::Parcel;
-use super::shared::Refused;
+use super::shared::{Refused, Shared};
 use super::waiters::Waiting;
 use crate::connection::Compress;
 use crate::error::Result;
@@ -63,17 +63,19 @@ impl<'w, 'a> Sending<'w, 'a> {
     /// Apart, so that the short way stays short.
     #[cold]
     fn poll_long(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
-        self.poll_with(context, Compress::Auto)
+        self.poll_with(context, (Shared::queue, Compress::Auto))
     }
 
-    fn poll_with(&mut self, context: &Context<'_>, compress: Compress) -> Poll<Result<()>> {
+    fn poll_with(
+        &mut self,
+        context: &Context<'_>,
+        (queue, compress): (
+            impl Fn(&Shared, Message<'a>) -> Result<(), Refused<'a>>,
+            Compress,
+        ),
+    ) -> Poll<Result<()>> {
         while let Some(message) = self.message.take() {
-            let shared = &self.waiting.ws.0;
-            let queued = match compress {
-                Compress::Auto => shared.queue(message),
-                Compress::Never => shared.queue_uncompressed(message),
-            };
-            match queued {
+            match queue(&self.waiting.ws.0, message) {
                 Ok(()) => {}
                 Err(Refused::Never(error)) => return Poll::Ready(Err(error.into())),
                 Err(Refused::Later(message, error)) => {
@@ -113,6 +115,7 @@ impl Future for UncompressedSending<'_, '_> {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_with(context, Compress::Never)
+        self.0
+            .poll_with(context, (Shared::queue_uncompressed, Compress::Never))
     }
 }

@@ -190,8 +190,7 @@ impl Shared {
         let open = half.sender.state().is_open();
         // Whoever wants to hear of each message is told on the other path.
         let heard = self.observation().is_some_and(Observation::wants_messages);
-        let idle = half.backlog.as_ref().is_none_or(|it| it.is_idle());
-        let plain = if half.sender.is_plain() && !heard && idle {
+        let plain = if half.sender.is_plain() && !heard && half.keeps_no_order() {
             PLAIN
         } else {
             0
@@ -283,7 +282,18 @@ impl Shared {
     }
 
     fn queue_with<'a>(&self, message: Message<'a>, compress: Compress) -> Result<(), Refused<'a>> {
-        match self.put(Parcel::Message(&message, compress)) {
+        let queued = self.command(|half| match half.backlog {
+            None => {
+                half.check_room()?;
+                let (sender, output) = (&mut half.sender, &mut half.output);
+                sender.send_with(message.borrowed(), compress, output)?;
+                half.messages_sent += 1;
+                Ok(())
+            }
+            Some(_) => half.put(Parcel::Message(&message, compress)),
+        });
+        self.tell_queued(&queued, Some(&message));
+        match queued {
             Ok(()) => Ok(()),
             Err(error @ (SendError::Full { .. } | SendError::Busy)) => {
                 Err(Refused::Later(message, error))
@@ -296,12 +306,14 @@ impl Shared {
     pub(super) fn command<R>(&self, command: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = command(&mut half);
-        let spent = half.release();
+        let has_spent = half.release();
         let waiting = half.take_disappointed();
         let driver = self.publish_to_driver(&half);
         // Woken without the lock, since whatever is woken may want it.
         drop(half);
-        drop(spent);
+        if has_spent {
+            self.drop_spent();
+        }
         waiting.into_iter().for_each(Waker::wake);
         if let Some(driver) = driver {
             driver.wake();
@@ -313,11 +325,13 @@ impl Shared {
     pub(super) fn update<R>(&self, update: impl FnOnce(&mut Half) -> R) -> R {
         let mut half = self.lock();
         let result = update(&mut half);
-        let spent = half.release();
+        let has_spent = half.release();
         let waiting = half.take_disappointed();
         self.publish(&half);
         drop(half);
-        drop(spent);
+        if has_spent {
+            self.drop_spent();
+        }
         waiting.into_iter().for_each(Waker::wake);
         result
     }
