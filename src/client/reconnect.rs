@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep};
 ///
 /// The wait before the nth attempt in a row is drawn from zero to `initial` × `factor`ⁿ⁻¹, at most
 /// `max` ("full jitter"): clients that lost their server together do not come back together. A
-/// connection that lived for `stable_after` begins the row anew.
+/// connection that lived for `stable_after` begins the row anew. After which ends there is another
+/// attempt is said by [`Retry::of`]: not after a normal end, nor where this end has closed.
 ///
 /// ```
 /// use motorway::Reconnect;

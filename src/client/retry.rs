@@ -2,7 +2,7 @@
 
 use super::reconnect::Ended;
 use crate::close::CloseCode;
-use crate::connection::{CloseCause, CloseInfo};
+use crate::connection::{CloseCause, CloseInfo, Endpoint, TimeoutKind};
 #[cfg(feature = "http2")]
 use crate::error::Http2Error;
 use crate::error::{ConnectError, Error};
@@ -29,12 +29,14 @@ impl Retry {
     /// server that restarts (1001, 1012), is overloaded (1013, 503 and the like, with its `Retry-After`) or
     /// has failed (1011).
     ///
-    /// A timeout is any [`TimeoutKind`](crate::TimeoutKind), so that also `idle_timeout` and `max_lifetime`
-    /// of this end begin a new connection: who hears nothing, or has been with one server for long enough,
-    /// is to have another. To end with one of them, [classify](crate::Reconnect::classify) it.
+    /// A timeout is any [`TimeoutKind`](crate::TimeoutKind) but those of closing, so that also
+    /// `idle_timeout` and `max_lifetime` of this end begin a new connection: who hears nothing, or has been
+    /// with one server for long enough, is to have another. To end with one of them,
+    /// [classify](crate::Reconnect::classify) it.
     ///
     /// Not so a closing handshake that this end began otherwise, a normal end (1000), what a request or
-    /// protocol got wrong, and codes of applications.
+    /// protocol got wrong, and codes of applications. It is the same if the stream is lost on the way from
+    /// such a close frame to the end of TCP, or that takes too long: the close frame has said which it is.
     #[must_use]
     pub fn of(ended: &Ended) -> Self {
         match ended {
@@ -95,16 +97,29 @@ impl Retry {
 
     fn of_close(info: &CloseInfo) -> Self {
         match info.cause {
-            CloseCause::Dropped | CloseCause::Io(_) | CloseCause::Timeout(_) => Self::Again,
-            CloseCause::Peer => match info.code {
-                CloseCode::GOING_AWAY
-                | CloseCode::ABNORMAL
-                | CloseCode::INTERNAL_ERROR
-                | CloseCode::SERVICE_RESTART
-                | CloseCode::BAD_GATEWAY => Self::Again,
-                CloseCode::TRY_AGAIN_LATER => Self::After(OVERLOADED),
-                _ => Self::Never,
+            // Had nobody begun to close, the peer is who ended it, with 1006.
+            CloseCause::Dropped
+            | CloseCause::Io(_)
+            | CloseCause::Timeout(
+                TimeoutKind::ClosingHandshake | TimeoutKind::ServerConnectionDrop,
+            ) => match info.closed_by {
+                Endpoint::Local => Self::Never,
+                Endpoint::Peer => Self::of_code(info.code),
             },
+            CloseCause::Timeout(_) => Self::Again,
+            CloseCause::Peer => Self::of_code(info.code),
+            _ => Self::Never,
+        }
+    }
+
+    fn of_code(code: CloseCode) -> Self {
+        match code {
+            CloseCode::GOING_AWAY
+            | CloseCode::ABNORMAL
+            | CloseCode::INTERNAL_ERROR
+            | CloseCode::SERVICE_RESTART
+            | CloseCode::BAD_GATEWAY => Self::Again,
+            CloseCode::TRY_AGAIN_LATER => Self::After(OVERLOADED),
             _ => Self::Never,
         }
     }
@@ -134,7 +149,6 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{Endpoint, TimeoutKind};
 
     fn refused(status: u16, after: Option<&'static str>) -> Ended {
         let mut headers = HeaderMap::new();
@@ -198,6 +212,33 @@ mod tests {
         }
         for ours in [CloseCause::Local, CloseCause::Handler, CloseCause::Panic] {
             assert_eq!(Retry::of(&closed(ours, 1001)), Retry::Never);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_close_frame_does_not_change_what_it_said() {
+        for cause in [
+            CloseCause::Timeout(TimeoutKind::ClosingHandshake),
+            CloseCause::Timeout(TimeoutKind::ServerConnectionDrop),
+            CloseCause::Io(std::sync::Arc::new(std::io::Error::other("x"))),
+            CloseCause::Dropped,
+        ] {
+            for (code, again) in [
+                (1000, false),
+                (1005, false),
+                (4000, false),
+                (1001, true),
+                (1012, true),
+            ] {
+                let ended = closed(cause.clone(), code);
+                assert_eq!(Retry::of(&ended) == Retry::Again, again, "{ended:?}");
+                // This end has said that it is enough, whatever the peer answers, if it does.
+                for code in [code, 1006] {
+                    let mut ours = closed(cause.clone(), code).unwrap();
+                    ours.closed_by = Endpoint::Local;
+                    assert_eq!(Retry::of(&Ok(ours)), Retry::Never, "{cause:?}");
+                }
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::wire::{Raw, Wire, header, response, within};
 use motorway::{
-    CloseCause, ConnectingRequest, Connections, Connector, Error, Reconnect, WebSocketClientFactory,
+    ClientOptions, CloseCause, ConnectingRequest, Connections, Connector, Error, Reconnect,
+    TimeoutKind, WebSocketClientFactory,
 };
 use motorway::{WebSocket, WebSocketClientProtocol};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -241,6 +242,71 @@ async fn a_stream_that_this_end_has_closed_is_the_last() {
     assert!(within(ws.close(1000, "")).await.unwrap().was_clean);
     assert!(within(connections.next()).await.is_none());
     within(serving).await.unwrap();
+}
+
+/// Regression: what happened to the stream after our close frame counted as a loss.
+#[tokio::test]
+async fn a_stream_that_this_end_has_closed_is_the_last_also_if_it_is_lost_then() {
+    let (listener, mut connections) = coming_back(hasty()).await;
+    let serving = tokio::spawn(async move {
+        let (mut peer, request) = accept(&listener).await;
+        peer.write(response(&request, "")).await;
+        assert_eq!(peer.frame().await.code(), 1000);
+        drop(peer);
+        listener.accept().await
+    });
+    let mut ws = within(connections.next()).await.unwrap();
+    let info = within(ws.close(1000, "")).await.unwrap();
+    assert!(matches!(info.cause, CloseCause::Dropped), "{info:?}");
+    tokio::select! {
+        next = within(connections.next()) => assert!(next.is_none()),
+        again = serving => panic!("{again:?}"),
+    }
+}
+
+/// A client that hears nothing wants another connection, not the end: its own timeouts are reasons to come
+/// back, as with any other loss. A normal end is one also if the server does not drop TCP (regression).
+#[tokio::test]
+async fn who_hears_nothing_for_too_long_connects_again_until_a_normal_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let opened = Arc::new(AtomicUsize::new(0));
+    let opens = Arc::clone(&opened);
+    let factory = WebSocketClientFactory::new(url, move || Counting {
+        opened: Arc::clone(&opens),
+        mine: 0,
+    });
+    let mut factory = factory.unwrap();
+    let options = ClientOptions::default()
+        .idle_timeout(Duration::from_millis(500))
+        .close_handshake_timeout(Duration::from_millis(50))
+        .server_connection_drop_timeout(Duration::from_millis(50));
+    factory.set_protocol_options(options).unwrap();
+    let client = tokio::spawn(async move { factory.reconnect(hasty()).run().await });
+    // The second does not answer either, as one that is not there any more.
+    for answers in [true, false] {
+        let (mut peer, request) = accept(&listener).await;
+        peer.write(response(&request, "")).await;
+        assert_eq!(peer.frame().await.code(), 1001);
+        if answers {
+            peer.send(Wire::close(1001, "")).await;
+        } else {
+            assert_eq!(peer.rest().await, b"");
+        }
+    }
+    let (mut peer, request) = accept(&listener).await;
+    peer.write(response(&request, "")).await;
+    peer.send(Wire::close(1000, "")).await;
+    let ended = tokio::select! {
+        ended = within(client) => ended.unwrap().unwrap(),
+        _ = accept(&listener) => panic!("it came back"),
+    };
+    let kind = TimeoutKind::ServerConnectionDrop;
+    assert!(
+        matches!(ended.cause, CloseCause::Timeout(it) if it == kind),
+        "{ended:?}"
+    );
+    assert_eq!(opened.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
