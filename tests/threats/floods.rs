@@ -2,13 +2,20 @@
 
 use crate::child::Process;
 use crate::world::{
-    BINARY, FIN, Masks, PING, PONG, Raw, TEXT, both_ends, frame, request, response, status, until,
-    within,
+    BINARY, FIN, Masks, PING, PONG, Raw, TEXT, World, both_ends, frame, request, response, status,
+    until, within,
 };
+use motorway::ServerOptions;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::coop::poll_proceed;
 use tokio::time::timeout;
 
 async fn open(address: SocketAddr) -> TcpStream {
@@ -223,12 +230,54 @@ async fn pongs_leave_nothing_behind() {
     assert!(grown < 4 << 10, "{grown} KiB more");
 }
 
+/// A stream that always has more to be read, and takes all that is written. As with those of tokio, 128 reads
+/// are a turn.
+struct Torrent {
+    opening: Vec<u8>,
+    block: Vec<u8>,
+    /// How many octets of both were read, and how many there are.
+    read: Arc<AtomicUsize>,
+    total: usize,
+}
+
+impl AsyncRead for Torrent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(poll_proceed(context)).made_progress();
+        let at = self.read.load(Relaxed);
+        let rest = match at.checked_sub(self.opening.len()) {
+            None => &self.opening[at..],
+            Some(at) => &self.block[at % self.block.len()..],
+        };
+        let count = rest.len().min(buffer.remaining()).min(self.total - at);
+        buffer.put_slice(&rest[..count]);
+        self.read.store(at + count, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Torrent {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(octets.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// A connection whose input never ends, on the one thread of a server: others get their turn.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn one_connection_does_not_starve_the_rest() {
-    let server = Process::server();
-    let address = server.address();
-    let mut flooding = Vec::new();
     // Messages, pings, fragments, pongs: each has a loop of its own somewhere.
     let fragments = [
         frame(1, b"", Masks::Yes),
@@ -236,28 +285,37 @@ async fn one_connection_does_not_starve_the_rest() {
     ]
     .concat();
     let fragments = [fragments, frame(FIN, b"", Masks::Yes)].concat();
-    for octets in [
-        frame(TEXT, b"x", Masks::Yes).repeat(10_000),
-        frame(PING, b"x", Masks::Yes).repeat(10_000),
-        frame(PONG, b"x", Masks::Yes).repeat(10_000),
-        fragments,
+    // A turn is worth 128 times 32 frames of 7 octets, and what is read at once. What leads to nothing yet
+    // is worth as many reads.
+    let (few, many) = (128 << 10, 128 * (128 << 10));
+    for (kind, block, bound) in [
+        (
+            "messages",
+            frame(TEXT, b"x", Masks::Yes).repeat(10_000),
+            few,
+        ),
+        ("pings", frame(PING, b"x", Masks::Yes).repeat(10_000), few),
+        ("pongs", frame(PONG, b"x", Masks::Yes).repeat(10_000), few),
+        ("fragments", fragments, many),
     ] {
-        let (mut reader, mut writer) = open(address).await.into_split();
-        flooding.push(tokio::spawn(async move {
-            tokio::io::copy(&mut reader, &mut tokio::io::sink())
-                .await
-                .unwrap();
+        let (read, total) = (Arc::<AtomicUsize>::default(), bound + bound / 2);
+        let world = World::new(ServerOptions::default());
+        let opening = request("").into_bytes();
+        let serving = tokio::spawn(world.factory.serve_stream(Torrent {
+            opening,
+            block,
+            read: Arc::clone(&read),
+            total,
         }));
-        flooding.push(tokio::spawn(async move {
-            while writer.write_all(&octets).await.is_ok() {}
-        }));
+        let (mut before, mut most) = (0, 0);
+        while !serving.is_finished() {
+            tokio::task::yield_now().await;
+            let now = read.load(Relaxed);
+            (before, most) = (now, most.max(now - before));
+        }
+        assert_eq!(before, total, "{kind}");
+        assert!(most <= bound, "{kind}: {most} octets in one turn");
     }
-    let mut raw = Raw::on(open(address).await);
-    for _ in 0..2 {
-        raw.write(frame(TEXT, b"my turn", Masks::Yes)).await;
-        assert_eq!(raw.frame().await.unwrap().payload, b"my turn");
-    }
-    flooding.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 /// Tiny frames: a hundred thousand messages of nothing come back, in order, from both ends.

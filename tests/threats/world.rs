@@ -146,29 +146,23 @@ impl Echo {
     }
 }
 
-impl WebSocketServerProtocol for Echo {
-    async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
-        self.open(ws)
-    }
-    async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
-        self.message(ws, message).await
-    }
-    async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
-        self.close(&info)
-    }
+macro_rules! echoes {
+    ($protocol:ident) => {
+        impl $protocol for Echo {
+            async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
+                self.open(ws)
+            }
+            async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+                self.message(ws, message).await
+            }
+            async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
+                self.close(&info)
+            }
+        }
+    };
 }
-
-impl WebSocketClientProtocol for Echo {
-    async fn on_open(&mut self, ws: &WebSocket) -> HandlerResult {
-        self.open(ws)
-    }
-    async fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
-        self.message(ws, message).await
-    }
-    async fn on_close(&mut self, info: CloseInfo) -> HandlerResult {
-        self.close(&info)
-    }
-}
+echoes!(WebSocketServerProtocol);
+echoes!(WebSocketClientProtocol);
 
 /// A factory of servers that echo, and what its instances tell.
 pub(crate) struct World {
