@@ -3,18 +3,23 @@
 
 #![cfg(test)]
 
+mod admission;
+mod answers;
 #[cfg(target_os = "linux")]
 mod apart;
 mod bomb;
 #[cfg(target_os = "linux")]
 mod child;
+mod deadlines;
 mod deflate;
 mod floods;
 mod frames;
-mod handshake;
 mod heads;
+mod injection;
 mod octets;
+mod parameters;
 mod process;
+mod requests;
 mod tcp;
 #[cfg(feature = "rustls")]
 mod tls;
