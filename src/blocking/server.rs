@@ -198,9 +198,6 @@ impl Server {
         let lobby = self.options.max_handshaking.map(|limit| (limit, &lobby));
         thread::scope(|scope| {
             while !self.stopping.is_stopped() {
-                if let Some((limit, lobby)) = lobby {
-                    lobby.wait_for_room(limit);
-                }
                 let (stream, peer) = match self.listener.accept() {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -211,7 +208,10 @@ impl Server {
                 if self.stopping.is_stopped() {
                     break;
                 }
-                let seat = lobby.map(|(_, lobby)| lobby.seat());
+                let seat = lobby.map(|(limit, lobby)| {
+                    lobby.wait_for_room(limit);
+                    lobby.seat()
+                });
                 let serve = move || {
                     let counted = self.stopping.count();
                     let visitor = Visitor {

@@ -102,13 +102,23 @@ impl Retry {
             | CloseCause::Io(_)
             | CloseCause::Timeout(
                 TimeoutKind::ClosingHandshake | TimeoutKind::ServerConnectionDrop,
-            ) => match info.closed_by {
-                Endpoint::Local => Self::Never,
-                Endpoint::Peer => Self::of_code(info.code),
-            },
+            ) => Self::of_cut(info),
+            CloseCause::Timeout(TimeoutKind::WriteStall)
+                if info.local.is_some() || info.remote.is_some() =>
+            {
+                Self::of_cut(info)
+            }
             CloseCause::Timeout(_) => Self::Again,
             CloseCause::Peer => Self::of_code(info.code),
             _ => Self::Never,
+        }
+    }
+
+    /// Judges an end that was not waited for, or not seen.
+    fn of_cut(info: &CloseInfo) -> Self {
+        match info.closed_by {
+            Endpoint::Local => Self::Never,
+            Endpoint::Peer => Self::of_code(info.code),
         }
     }
 

@@ -33,6 +33,10 @@ impl Connection {
     /// Tells whether nothing is to be read and no event to be polled for now: the peer has sent more
     /// than `rate_limit` allows, and waits until [`poll_timeout`](Self::poll_timeout).
     pub fn is_throttled(&mut self, now: Instant) -> bool {
+        // The end is to be heard of at once.
+        if self.closed {
+            return false;
+        }
         if self.timers.is_throttled() {
             self.watch(now);
         }

@@ -180,6 +180,10 @@ impl Backlog {
     fn pop(&mut self) -> Option<Kept> {
         let oldest = self.waiting.pop_front()?;
         self.octets -= oldest.parcel().len();
+        if self.waiting.is_empty() {
+            // The places of a burst are not kept.
+            self.waiting = VecDeque::new();
+        }
         Some(oldest)
     }
 

@@ -18,6 +18,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
@@ -85,7 +86,7 @@ impl<S: Stream> Io<S> {
         }
         // §7.1.1: the server closes TCP first; whoever fails a connection does so too.
         let first = self.receiver.rules().role == Role::Server || state == State::Failed;
-        if first && state == State::Complete && !self.shut_down && self.plain_tcp().is_some() {
+        if state == State::Complete && !self.shut_down && self.ends_at_once(0) {
             if self.poll_linger(context).is_ready() {
                 // A peer that keeps to the protocol sends nothing behind its close frame, so that
                 // there is nothing to wait for: closing the socket ends it as cleanly.
@@ -141,8 +142,15 @@ impl<S: Stream> Io<S> {
     /// Has the system wait with the last octets for the end of TCP, which follows at once: one
     /// segment tells the peer of both. Returns whether it does.
     pub(super) fn join_end(&self, last: &Output) -> bool {
+        last.len() <= LAST_OCTETS && self.ends_at_once(last.len()) && self.hold_back(true)
+    }
+
+    /// Tells whether the socket may be closed as soon as `more` octets are written: where the system may
+    /// have much left to send, the peer is to take it within the time for closing.
+    fn ends_at_once(&self, more: usize) -> bool {
+        let sent = self.ws.0.traffic.octets_sent.load(Ordering::Relaxed);
         let is_server = self.receiver.rules().role == Role::Server;
-        is_server && last.len() <= LAST_OCTETS && self.hold_back(true)
+        is_server && sent + more as u64 <= FEW_OCTETS && self.plain_tcp().is_some()
     }
 
     /// Holds back, or lets go, what does not fill a segment. The system lets it go by itself after
@@ -188,6 +196,10 @@ impl<S: Stream> Io<S> {
 
     /// Drops the stream at once; a TCP connection is reset.
     pub(super) fn abort(&mut self, cause: CloseCause) {
+        if self.ws.0.is_closing() {
+            // A last frame that waits for the end of TCP is not to be lost with it.
+            let _ = self.hold_back(false);
+        }
         if let Some(tcp) = self.stream.as_ref().and_then(|stream| tcp_below(stream)) {
             // Fails only on a socket that is gone already.
             let _ = tcp.set_zero_linger();
@@ -221,6 +233,10 @@ impl<S: Stream> Io<S> {
 
 /// More than this before the end of TCP is sent as ever: it fills segments, or nearly.
 const LAST_OCTETS: usize = 512;
+
+/// As many as a connection may have sent in all for its socket to be left to the system, with what of
+/// them the peer has not taken.
+const FEW_OCTETS: u64 = 16 << 10;
 
 /// Shuts a stream down for writing; unlike tokio, tells of a TCP connection that is gone already.
 fn poll_shut_down<S: Stream>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>> {

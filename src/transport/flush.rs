@@ -129,14 +129,16 @@ impl<S: Stream> Io<S> {
         if half.held() <= self.receiver.rules().send_low_water {
             self.notices.drained |= std::mem::take(&mut half.was_full);
             waiting = half.waiters.take(Wish::Room);
+        } else if half.backlog.is_some() {
+            waiting = half.take_hopeful();
         }
         let more = !half.output.is_empty() || half.held.is_some();
         self.ws.0.publish(&half);
         drop(half);
+        waiting.into_iter().for_each(Waker::wake);
         if has_spent {
             self.ws.0.drop_spent();
         }
-        waiting.into_iter().for_each(Waker::wake);
         more
     }
 

@@ -272,6 +272,31 @@ impl Half {
         }
     }
 
+    /// Takes out those who wait for room if a message in parts may go on, for which what waits whole
+    /// behind it does not count.
+    #[cold]
+    pub(super) fn take_hopeful(&mut self) -> Vec<Waker> {
+        match self.sender.is_busy() && self.framed() <= self.sender.rules().send_low_water {
+            true => self.waiters.take(Wish::Room),
+            false => Vec::new(),
+        }
+    }
+
+    /// Checks that there is room for a part of a message. What waits whole does not count: it waits for
+    /// the end of the message.
+    pub(super) fn check_room_for_part(&mut self) -> Result<(), SendError> {
+        if self.has_room_for_part() {
+            return Ok(());
+        }
+        self.was_full = true;
+        let buffered = self.framed();
+        Err(SendError::Full { buffered })
+    }
+
+    pub(super) fn has_room_for_part(&self) -> bool {
+        !self.sender.state().is_open() || self.framed() <= self.sender.rules().send_high_water
+    }
+
     /// Begins a message that is sent in parts, behind all that waits.
     pub(super) fn begin(&mut self, kind: MessageKind, compress: Compress) -> Result<(), SendError> {
         if self.keeps_back() {

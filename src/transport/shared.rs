@@ -311,12 +311,12 @@ impl Shared {
         let driver = self.publish_to_driver(&half);
         // Woken without the lock, since whatever is woken may want it.
         drop(half);
-        if has_spent {
-            self.drop_spent();
-        }
         waiting.into_iter().for_each(Waker::wake);
         if let Some(driver) = driver {
             driver.wake();
+        }
+        if has_spent {
+            self.drop_spent();
         }
         result
     }
@@ -329,10 +329,10 @@ impl Shared {
         let waiting = half.take_disappointed();
         self.publish(&half);
         drop(half);
+        waiting.into_iter().for_each(Waker::wake);
         if has_spent {
             self.drop_spent();
         }
-        waiting.into_iter().for_each(Waker::wake);
         result
     }
 

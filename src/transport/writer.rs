@@ -78,8 +78,8 @@ impl MessageWriter {
     async fn put(&mut self, payload: Payload<'_>, part: Part) -> Result<()> {
         let shared = &self.ws.0;
         self.ws
-            .wait_for_room(Half::has_room, |half| {
-                half.check_room()?;
+            .wait_for_room(Half::has_room_for_part, |half| {
+                half.check_room_for_part()?;
                 half.sender.part(payload.clone(), part, &mut half.output)?;
                 half.messages_sent += u64::from(part == Part::Last);
                 Ok(())

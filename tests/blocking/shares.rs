@@ -29,6 +29,16 @@ fn of_those_who_say_nothing_the_oldest_make_room() {
     assert_eq!(crate::octets::status(&silent[2].head()), 101);
 }
 
+/// Only a newcomer is made room for.
+#[test]
+fn who_is_slow_is_put_out_for_nobody() {
+    let echo = Echo::start(options().max_handshaking(1));
+    let mut slow = Raw::dial(echo.address());
+    thread::sleep(Duration::from_millis(2500));
+    assert!(slow.write(request("")));
+    assert_eq!(crate::octets::status(&slow.head()), 101);
+}
+
 #[test]
 fn a_server_that_is_full_of_silence_stops() {
     let options = options().open_handshake_timeout(Duration::from_secs(2));

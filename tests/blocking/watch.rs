@@ -162,6 +162,29 @@ fn calls_keep_to_their_time_while_reading_pauses() {
 }
 
 #[test]
+fn an_abort_is_heard_while_reading_pauses() {
+    let (mut ws, mut peer) = server_pair(options().rate_limit(RateLimit::pause().messages(1)));
+    peer.write_all(&frame(TEXT, b"x", Masks::Yes).repeat(100))
+        .unwrap();
+    while let Received::Message(_) = ws.recv_timeout(Duration::from_millis(200)).unwrap() {}
+    let handle = ws.handle().clone();
+    let aborting = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        handle.abort();
+    });
+    // Nothing else would end this before a message a second had come for all of them.
+    let start = Instant::now();
+    while let Ok(Some(_)) = ws.recv() {}
+    aborting.join().unwrap();
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(ws.close_info().is_some());
+}
+
+#[test]
 fn who_sends_more_than_a_strict_limit_is_failed_with_1008() {
     let limit = RateLimit::close().messages(10);
     let echo = Echo::start(options().rate_limit(limit));

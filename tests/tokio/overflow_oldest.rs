@@ -331,6 +331,39 @@ async fn the_newest_message_stays_however_large_it_is() {
     assert_eq!(ws.stats().messages_dropped, 3);
 }
 
+/// What waits whole waits for the end of the message, and so the message must not wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_message_in_parts_is_not_held_up_by_what_waits_behind_it() {
+    let mut session = open(&quiet(), oldest()).await;
+    let ws = session.ws();
+    let mut writer = within(ws.begin_message(MessageKind::Text)).await.unwrap();
+    within(writer.write("x".repeat(100 << 10))).await.unwrap();
+    let mut senders = Vec::new();
+    for number in 0..1000 {
+        let ws = ws.clone();
+        let send = async move { ws.send(numbered(number, SIZE)).await };
+        senders.push(tokio::spawn(send));
+    }
+    settle().await;
+    let ends = tokio::spawn(async move {
+        writer.write("y".repeat(100 << 10)).await?;
+        writer.finish().await
+    });
+    for _ in 0..2 {
+        assert_eq!(session.peer.frame().await.payload.len(), 100 << 10);
+    }
+    assert_eq!(
+        session.peer.frame().await,
+        Wire::new(Opcode::Continuation, "")
+    );
+    within(ends).await.unwrap().unwrap();
+    let next = session.peer.frame().await;
+    assert_eq!(next.payload.len(), SIZE);
+    for sender in senders {
+        sender.abort();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_in_parts_keeps_its_place_and_all_of_its_parts() {
     let mut session = open(&quiet(), oldest()).await;
