@@ -348,6 +348,8 @@ async fn what_came_behind_the_close_frame_makes_the_end_no_reset() {
         peer.write(octets).await;
         assert_eq!(peer.frame().await, Wire::binary(vec![7; sent]));
         assert_eq!(peer.frame().await, Wire::close(4000, "theirs"), "{length}");
+        // Where much was sent, the server waits for the peer's end.
+        drop(peer);
         let info = within(ws.closed()).await;
         assert!(info.was_clean, "{info:?}");
     }
