@@ -227,8 +227,9 @@ impl ServerOptions {
     /// Where it is more, those that hold the most are failed with close code 1013 until the others
     /// fit; one whose peer does not read what waits for it is dropped, as is one that closes already.
     /// Less than 4 KiB a connection is not counted, nor messages that wait in a stream to be received,
-    /// nor windows of compression. Options that are set anew count anew. A connection of `blocking` gives
-    /// up what it holds within 100 ms while a call waits there, or else with the next call.
+    /// nor windows of compression. Options that are set anew count anew. A connection of `blocking` is
+    /// failed within 100 ms while a call waits there, or else with the next call; messages that it has
+    /// read ahead stay to be received, and one that closes already is left to its deadline.
     /// [`CloseCause::MemoryBudget`](crate::connection::CloseCause::MemoryBudget). At least 65,536.
     /// Default: off.
     #[must_use]
